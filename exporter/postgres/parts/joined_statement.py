@@ -30,7 +30,7 @@ LIMIT {DATABASES}""",
     "sessions": f"""
 SELECT pid, datid, usesysid, state, backend_type, wait_event_type, xact_start, query_start, state_change, backend_xmin,
        backend_type = 'client backend' AS client,
-       application_name = '{APPLICATION}' AND usesysid = to_regrole(quote_ident(current_user)) AS own
+       application_name = '{APPLICATION}' AND usesysid = to_regrole(quote_ident(session_user)) AS own
 FROM pg_stat_get_activity(NULL)""",
     # Read once, because reading briefly blocks every lock of the server. A prepared transaction has no pid.
     "locks": """

@@ -1,6 +1,7 @@
 """The server itself: its version, its limits, and the settings that runbooks name.
 
-Values are those of the exporter's session, so settings that a role or the exporter sets for itself are left out.
+Values are those of the exporter's session. Settings that the exporter sets for itself are left out, and so are those of
+its role, because they hide the server's.
 """
 
 from exporter.postgres.parts.ages import epoch
@@ -46,20 +47,36 @@ TIMES = Part(
 )
 
 
+_OF_THE_ROLE = """
+FROM (
+    SELECT ARRAY(
+        SELECT split_part(unnest(setconfig), '=', 1)
+        FROM pg_db_role_setting
+        WHERE setrole = to_regrole(quote_ident(session_user))
+            AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    ) AS names
+) AS own"""
+
+
+def _of_the_server(name: str) -> str:
+    """Return the SQL of a setting's text; NULL if the exporter's role has its own."""
+    return f"CASE WHEN '{name}' <> ALL (own.names) THEN current_setting('{name}') END"
+
+
 def _number(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}", help, f"current_setting('{name}')")
+    return gauge(f"pg_settings_{name}", help, _of_the_server(name))
 
 
 def _switch(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}", help, f"current_setting('{name}')::bool::int")
+    return gauge(f"pg_settings_{name}", help, f"({_of_the_server(name)})::bool::int")
 
 
 def _bytes(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}_bytes", help, f"pg_size_bytes(current_setting('{name}'))")
+    return gauge(f"pg_settings_{name}_bytes", help, f"pg_size_bytes({_of_the_server(name)})")
 
 
 def _seconds(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}_seconds", help, f"extract(epoch FROM current_setting('{name}')::interval)")
+    return gauge(f"pg_settings_{name}_seconds", help, f"extract(epoch FROM ({_of_the_server(name)})::interval)")
 
 
 def _seconds_from(version: int, name: str, help: str) -> Value:
@@ -70,6 +87,7 @@ def _seconds_from(version: int, name: str, help: str) -> Value:
 SETTINGS = Part(
     "settings",
     source="current_setting()",
+    rows=_OF_THE_ROLE,
     values=(
         _number("max_connections", "Connections that the server allows, reserved ones included."),
         _number("superuser_reserved_connections", "Connections that only superusers can get."),
@@ -101,7 +119,8 @@ SETTINGS = Part(
         _seconds_from(
             14,
             "idle_session_timeout",
-            "Time after which the server ends an idle session without a transaction, in seconds; 0 means never.",
+            "Time after which the server ends an idle session without a transaction, in seconds; 0 means never. Absent "
+            "while the exporter's role has its own.",
         ),
         _seconds_from(
             17,

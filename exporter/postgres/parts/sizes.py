@@ -45,7 +45,7 @@ FROM (
     SELECT c.oid, n.nspname, c.relname, c.relnatts,
            pg_stat_get_dead_tuples(c.oid)::float8 AS dead,
            greatest(c.reltuples, 0)::float8 AS live,
-           coalesce(substring(c.reloptions::text FROM 'fillfactor=(\\d+)')::float8, 100) / 100 AS fill
+           coalesce(substring(c.reloptions::text FROM 'fillfactor=([0-9]+)')::float8, 100) / 100 AS fill
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     LEFT JOIN pg_class AS toast ON toast.oid = c.reltoastrelid

@@ -19,13 +19,14 @@ TEXTS = Part(
     labels={
         "datname": "d.datname",
         "queryid": "queryid::text",
-        "query": f"left(regexp_replace(left(min(query), {LENGTH * 4}), '\\s+', ' ', 'g'), {LENGTH})",
+        "query": f"left(regexp_replace(left(min(query), {LENGTH * 4}), '[[:space:]]+', ' ', 'g'), {LENGTH})",
     },
     rows=f"""
 FROM (
     SELECT dbid, queryid, query, total_exec_time
     FROM {{schema}}.pg_stat_statements(true)
-    WHERE queryid IS NOT NULL AND left(query, 40) ~* '^\\s*(select|insert|update|delete|with|merge|values)\\M'
+    WHERE queryid IS NOT NULL
+        AND left(query, 40) ~* '^[[:space:]]*(select|insert|update|delete|with|merge|values)([^[:alnum:]_]|$)'
 ) AS s JOIN databases AS d ON d.oid = s.dbid
 GROUP BY d.datname, queryid
 ORDER BY sum(total_exec_time) DESC, d.datname, queryid

@@ -69,7 +69,40 @@ async def test_odd_setting_of_the_role_costs_nothing(make_reader, metrics_server
     finally:
         metrics_server.sql("ALTER ROLE metrics RESET ALL")
     assert failed_parts(samples) == set()
-    assert whole.names() <= samples.names()
+    assert whole.names() - samples.names() <= {f"pg_settings_{name}_bytes"}  # the server's is unknown
+
+
+@pytest.mark.parametrize("name", ["standard_conforming_strings", "extra_float_digits"])
+async def test_odd_setting_of_the_role_changes_no_number(reader, metrics_server, database, name: str) -> None:
+    database.sql("CREATE TABLE t (id int) WITH (fillfactor = 50); GRANT SELECT ON t TO metrics")
+    database.sql("INSERT INTO t SELECT generate_series(1, 3000)")
+    database.sql("VACUUM ANALYZE t")
+    sizes = (await reader.run("table sizes")).samples
+    metrics_server.sql(f"ALTER ROLE metrics SET {name} = '{ODD_SETTINGS[name]}'")
+    try:
+        assert (await reader.run("table sizes")).samples == sizes
+    finally:
+        metrics_server.sql("ALTER ROLE metrics RESET ALL")
+
+
+async def test_setting_of_the_role_is_not_shown_as_that_of_the_server(reader, metrics_server) -> None:
+    whole = await reader.read()
+    metrics_server.sql("ALTER ROLE metrics SET idle_session_timeout = '5min'")
+    try:
+        samples = await reader.read()
+    finally:
+        metrics_server.sql("ALTER ROLE metrics RESET ALL")
+    assert whole.value("pg_settings_idle_session_timeout_seconds") == 0
+    assert whole.names() - samples.names() == {"pg_settings_idle_session_timeout_seconds"}
+
+
+async def test_sessions_of_a_role_that_acts_as_another_are_its_own(make_reader, metrics_server, database) -> None:
+    metrics_server.sql("ALTER ROLE metrics SET role = pg_monitor")
+    try:
+        samples = await make_reader(database.dsn("metrics")).read()
+    finally:
+        metrics_server.sql("ALTER ROLE metrics RESET ALL")
+    assert samples.value("pg_backends", backend_type="client backend") is None
 
 
 @pytest.fixture(scope="module", params=["session", "transaction"])
