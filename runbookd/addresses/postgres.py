@@ -1,4 +1,4 @@
-"""Reads a PostgreSQL address as psql, Prisma, node-postgres, JDBC, SQLAlchemy, pgx and Rails write it."""
+"""Reads a PostgreSQL address as psql, Prisma, node-postgres, JDBC, SQLAlchemy, pgx, Rails and others write it."""
 
 import re
 import ssl
@@ -38,14 +38,19 @@ DROPPED = frozenset(
         *("connection_limit", "max_connection_lifetime", "max_idle_connection_lifetime", "pgbouncer", "pool_timeout"),
         *("schema", "single_use_connections", "socket_timeout", "sslaccept", "sslidentity", "statement_cache_size"),
         # node-postgres, postgres.js, Supabase and Neon
-        *("binary", "connectionTimeoutMillis", "encoding", "idleTimeoutMillis", "idle_timeout", "keepAlive"),
-        *("keepAliveInitialDelayMillis", "max", "max_lifetime", "min", "pool_size", "prepare", "query_timeout", "supa"),
-        *("uselibpqcompat", "workaround"),
+        *("backoff", "binary", "connectionTimeoutMillis", "encoding", "fetch_types", "idleTimeoutMillis"),
+        *("idle_timeout", "keepAlive", "keepAliveInitialDelayMillis", "max", "max_lifetime", "max_pipeline", "min"),
+        *("pool_size", "prepare", "query_timeout", "supa", "uselibpqcompat", "workaround"),
         # Settings of the session
         *("TimeZone", "default_transaction_isolation", "default_transaction_read_only"),
         *("idle_in_transaction_session_timeout", "idle_session_timeout", "lock_timeout", "statement_timeout"),
         *("timezone",),
-        # Rails, Django, SQLAlchemy and pgx
+        # Doctrine and Laravel, lib/pq and sqlx
+        *("binary_parameters", "charset", "disable_prepared_binary_result", "serverVersion"),
+        *("statement-cache-capacity",),
+        # Rails, Django, SQLAlchemy, psycopg and pgx
+        *("advisory_locks", "command_timeout", "insert_returning", "max_cached_statement_lifetime"),
+        *("max_connections", "min_connections", "min_messages", "prepare_threshold", "timeout"),
         *("async_fallback", "checkout_timeout", "conn_health_checks", "conn_max_age", "default_query_exec_mode"),
         *("description_cache_capacity", "pool", "pool_health_check_period", "pool_max_conn_idle_time"),
         *("pool_max_conn_lifetime", "pool_max_conn_lifetime_jitter", "pool_max_conns", "pool_min_conns"),
@@ -62,12 +67,17 @@ DROPPED = frozenset(
         *("protocolVersion", "quoteReturningIdentifiers", "readOnly", "readOnlyMode", "reWriteBatchedInserts"),
         *("receiveBufferSize", "sendBufferSize", "socketFactory", "socketFactoryArg", "socketTimeout", "sslfactory"),
         *("sslfactoryarg", "sslhostnameverifier", "sslpasswordcallback", "sslResponseTimeout", "stringtype"),
-        *("tcpKeepAlive", "unknownLength"),
+        *("tcpKeepAlive", "tcpNoDelay", "unknownLength"),
+        *("adaptiveFetchMaximum", "adaptiveFetchMinimum", "convertBooleanToNumeric", "gssResponseTimeout"),
+        *("logServerErrorDetail", "maxSendBufferSize", "preferQueryMode", "requireAuth", "xmlFactoryFactory"),
     }
 )
-_SCHEME = re.compile(r"(?:jdbc:)?(?:postgresql|postgres|postgis|ecto)(?:\+\w+)?://")
+_SCHEME = re.compile(r"(?:jdbc:|r2dbc:(?:pool:)?)?(?:postgresql|postgres|postgis|pgsql|psql|ecto)(?:\+\w+)?://")
+_DROPPED_BEGINNINGS = ("variables[", "x-")  # of Rails and of golang-migrate
 _NAMES = {
     **{"currentSchema": "search_path", "sslNegotiation": "sslnegotiation", "kerberosServerName": "krbsrvname"},
+    **{"ssl-ca": "sslrootcert", "ssl-cert": "sslcert", "ssl-key": "sslkey", "ssl-mode": "sslmode"},
+    **{"ssl-root-cert": "sslrootcert", "schema_search_path": "search_path"},
     "targetServerType": "target_session_attrs",
 }
 _VALUES = {
@@ -196,7 +206,7 @@ def _translate(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, 
             tls = _TLS[value.lower()]
         elif name in DRIVER or name in LIBPQ_ONLY or name in AUTHORITY:
             translated[name] = _VALUES.get((name, value), value)
-        elif name in DROPPED or name.startswith("variables["):
+        elif name in DROPPED or name.startswith(_DROPPED_BEGINNINGS):
             dropped.append(name)
         else:
             raise unknown_parameter(original)
@@ -213,6 +223,8 @@ def _hosts(parts: Mapping[str, str], parameters: Mapping[str, str]) -> str:
         return hosts
     ports = (parts.get("port") or "").split(",")
     names = host.split(",")
+    if ";" in host:  # .NET's connection string
+        raise AddressError(f"a semicolon is in the host; write the address as {EXAMPLE}")
     if len(ports) not in (1, len(names)):
         raise AddressError("host and port list different numbers of servers; give one port for each host")
     pairs = zip(names, ports * (len(names) if len(ports) == 1 else 1), strict=True)

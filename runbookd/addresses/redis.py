@@ -22,7 +22,9 @@ PASSED = frozenset(
     }
 )
 # Parameters that stand for another part of the address.
-TRANSLATED = frozenset({"database", "db", "password", "skip_verify", "ssl", "tls", "username", "verifyPeer"})
+TRANSLATED = frozenset(
+    {"database", "db", "password", "skip_verify", "ssl", "tls", "username", "verifyPeer", "virtual_host"}
+)
 # Settings of other clients that do not change which server or database answers.
 DROPPED = frozenset(
     {
@@ -49,7 +51,10 @@ _TRUE = frozenset({"1", "true", "yes"})
 # Shown in an error; anything else may be the end of a password.
 _HARMLESS = re.compile(r"[A-Za-z0-9_-]{1,30}")
 _SCHEMES = ("redis", "rediss", "unix")
-_OTHER_SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis+tls": "rediss", "redis-socket": "unix"}
+_OTHER_SCHEMES = {
+    **{"valkey": "redis", "valkeys": "rediss", "redis+tls": "rediss"},
+    **dict.fromkeys(("redis-socket", "redis+socket"), "unix"),
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def _passed(split: SplitAddress) -> Iterator[tuple[str, str]]:
     for name, value in split.parameters:
         if name == "ssl_cert_reqs":
             yield name, _check_of(value)
-        elif (name, value.lower()) in (("skip_verify", "true"), ("verifyPeer", "none")):
+        elif (name == "skip_verify" and value.lower() in _TRUE) or (name, value.lower()) == ("verifyPeer", "none"):
             yield "ssl_cert_reqs", "none"
         elif name in PASSED:
             yield name, value
@@ -117,8 +122,10 @@ def _driver_url(split: SplitAddress, parameters: dict[str, str], passed: dict[st
 
 
 def _database(split: SplitAddress, parameters: dict[str, str]) -> int:
-    path = "" if split.parts.scheme in ("unix", "redis-socket") else unquote(split.parts.path).strip("/")
-    number = parameters.get("db") or parameters.get("database") or path or "0"
+    is_socket = _OTHER_SCHEMES.get(split.parts.scheme, split.parts.scheme) == "unix"
+    path = "" if is_socket else unquote(split.parts.path).strip("/")
+    named = (parameters.get(name) for name in ("db", "database", "virtual_host"))
+    number = next(filter(None, named), path or "0")
     if not (number.isascii() and number.isdigit()):
         shown = repr(number) if _HARMLESS.fullmatch(number) else "in the path"
         raise AddressError(f"the database {shown} is not a number; end the address with /0, or leave it out")

@@ -1,6 +1,5 @@
 """The marker beside a backup: a JSON file with a proof (docs/reference/backup-markers.md)."""
 
-from codecs import BOM_UTF8
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import Annotated, Literal
 from runbookd.inventory.backup_names import ProofKind
 from runbookd.inventory.constraints import AwareDatetime, Field, StringConstraints
 from runbookd.inventory.section import Section, must_hold, validator
+from runbookd.text_files import decode_text
 
 MAX_BYTES = 64 * 1024
 """The maximum size of a marker."""
@@ -84,8 +84,10 @@ def read_marker(content: bytes) -> Marker:
     from pydantic import ValidationError
 
     try:
-        marker: Marker = validator(Marker).validate_json(content.removeprefix(BOM_UTF8))
+        marker: Marker = validator(Marker).validate_json(decode_text(content))
         return marker
+    except UnicodeDecodeError:
+        raise MarkerError("the text is not UTF-8") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

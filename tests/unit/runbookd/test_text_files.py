@@ -1,6 +1,5 @@
 """Files as Windows' editor and shell write them."""
 
-from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
@@ -36,6 +35,12 @@ def test_secret_in_another_encoding_is_refused(tmp_path: Path) -> None:
         Secret("url", None, file).read()
 
 
-def test_marker_with_a_mark_is_parsed() -> None:
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_marker_in_any_encoding_of_windows_is_parsed(encoding: str) -> None:
     with pytest.raises(MarkerError, match="proof"):
-        read_marker(BOM_UTF8 + b"{}")
+        read_marker("{}".encode(encoding))
+
+
+def test_marker_in_another_encoding_is_malformed() -> None:
+    with pytest.raises(MarkerError, match="not UTF-8"):
+        read_marker(b'{"backup": "caf\xe9"}')

@@ -31,6 +31,13 @@ from runbookd.addresses.postgres import read_postgres_address
         ("postgresql://h/db?options=endpoint%3Dep-x", "postgresql://h/db?options=endpoint%3Dep-x"),
         ("jdbc:postgresql://h/db?currentSchema=app&targetServerType=secondary", None),
         ("postgresql://h", "postgresql://h/"),
+        ("postgresql://app:!x!@h/app?serverVersion=16&charset=utf8", "postgresql://app:%21x%21@h/app"),
+        ("pgsql://u@h/db", "postgresql://u@h/db"),
+        ("r2dbc:pool:postgresql://u@h/db", "postgresql://u@h/db"),
+        ("postgres://u@h/db?pool=5&timeout=5000", "postgresql://u@h/db"),
+        ("postgres://u@h/db?sslmode=disable&x-migrations-table=m", "postgresql://u@h/db?sslmode=disable"),
+        ("postgres://u@h/db?ssl-mode=require&statement-cache-capacity=0", "postgresql://u@h/db?sslmode=require"),
+        ("jdbc:postgresql://h/db?preferQueryMode=simple", "postgresql://h/db"),
     ],
 )
 def test_address_of_any_client_is_translated_for_the_driver(text: str, url: str | None) -> None:

@@ -18,6 +18,8 @@ from runbookd.addresses.redis import read_redis_address
         ("valkeys://h/1", "rediss://h", 1),
         ("unix://u:p@/run/redis.sock?db=4", "unix://u:p@/run/redis.sock", 4),
         ("redis://h?password=secret", "redis://h?password=secret", 0),
+        ("redis+socket:///run/redis.sock?virtual_host=2", "unix:/run/redis.sock", 2),
+        ("rediss://h?skip_verify=1", "rediss://h?ssl_cert_reqs=none", 0),
     ],
 )
 def test_address_of_any_client_names_its_server_and_database(text: str, url: str, database: int) -> None:
