@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runbookctl.check import limits, numbers, prometheus_settings, release, routing, settings
+from runbookctl.check import comparisons, limits, numbers, prometheus_settings, release, routing, settings
 from runbookctl.check.alerts import PossibleAlert, possible_alerts
 from runbookctl.check.finding import CheckFinding
 from runbookctl.check.routes import Alertmanager, read_alertmanager
@@ -42,7 +42,8 @@ def examine(
     findings = [*settings_findings, *limits.findings(inventory)]
     rules = read_prometheus(prometheus_file) if prometheus_file is not None else None
     if rules is not None:
-        findings += [*prometheus_settings.findings(rules), *numbers.findings(inventory, rules)]
+        findings += [*prometheus_settings.findings(inventory, rules), *numbers.findings(inventory, rules)]
+        findings += comparisons.findings(rules)
         notes = [*notes, *release.notes(rules)]
     if alertmanager_file is None:
         return CheckResult(findings, notes=notes)
@@ -58,4 +59,6 @@ def _with_routes(
     reached = [(each.alert, each.receivers) for each in recipients]
     findings = routing.findings(inventory, alertmanager, reached)
     notes = [] if rules is not None else ["priorities are unknown without --prometheus, so all are taken as empty"]
-    return CheckResult([*result.findings, *findings], recipients, [*result.notes, *notes])
+    return CheckResult(
+        [*result.findings, *findings], recipients, [*result.notes, *notes, *routing.notes(alertmanager, reached)]
+    )

@@ -24,6 +24,12 @@ class PossibleAlert:
         """The remediation that the alert names, or an empty text."""
         return self.labels.get("remediation", "")
 
+    @property
+    def is_critical(self) -> bool:
+        """Whether its priority says so, or without one its severity, as in deploy/alertmanager.yml."""
+        priority = self.labels.get("priority", "")
+        return priority in ("P0", "P1") or (not priority and self.labels.get("severity") == "critical")
+
 
 def possible_alerts(inventory: Inventory, rules: RuleSet) -> list[PossibleAlert]:
     """Return the alerts that can fire: those without a number, and those with one for the stack."""

@@ -1,6 +1,5 @@
 """Alertmanager's file: its tree of routes, its receivers and its inhibit rules."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,11 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runbookctl.check.matchers import Matcher, MatcherError, checked, read_matchers
-from runbookctl.check.yaml_file import LINE, maps_in, read_map, texts_in
+from runbookctl.check.yaml_file import LINE, duration, maps_in, read_map, texts_in
 from runbookctl.errors import WrongUsage
 
 REMEDIATOR_PORT = 9851
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 # Settings that a route inherits, with Alertmanager's defaults.
 _DEFAULTS: Mapping[str, Any] = {"group_by": [], "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
 PAGERS = ("pagerduty", "opsgenie", "victorops", "pushover")
@@ -29,6 +27,7 @@ class Route:
     matchers: tuple[Matcher, ...]
     continues: bool
     group_by: tuple[str, ...]
+    group_wait: timedelta
     group_interval: timedelta
     repeat_interval: timedelta
     intervals: tuple[str, ...]
@@ -75,7 +74,8 @@ class Alertmanager:
 
     def reaches_people(self, receiver: str) -> bool:
         """Return whether a receiver sends to anybody but the remediator."""
-        return receiver not in self.remediators and any(_senders(self.receivers.get(receiver, {})))
+        is_ours = receiver in self.remediators
+        return any(not (is_ours and kind == "webhook") for kind, _ in _senders(self.receivers.get(receiver, {})))
 
     def is_pager(self, receiver: str) -> bool:
         """Return whether a receiver pages."""
@@ -116,8 +116,9 @@ def _route(entry: Mapping[str, Any], inherited: Mapping[str, Any]) -> Route:
         matchers=tuple(_matchers(entry, "")),
         continues=entry.get("continue") is True,
         group_by=tuple(texts_in(settings["group_by"])),
-        group_interval=_duration(settings["group_interval"]),
-        repeat_interval=_duration(settings["repeat_interval"]),
+        group_wait=duration(settings["group_wait"]),
+        group_interval=duration(settings["group_interval"]),
+        repeat_interval=duration(settings["repeat_interval"]),
         intervals=tuple(
             name for key in ("mute_time_intervals", "active_time_intervals") for name in texts_in(entry.get(key))
         ),
@@ -133,11 +134,6 @@ def _matchers(entry: Mapping[str, Any], prefix: str) -> Iterator[Matcher]:
         for name, value in (block if isinstance(block, dict) else {}).items():
             if name != LINE:
                 yield checked(Matcher(str(name), operator, str(value)))
-
-
-def _duration(text: object) -> timedelta:
-    parts = re.findall(r"(\d+)(ms|[smhdwy])", str(text))
-    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
 
 
 def _senders(receiver: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

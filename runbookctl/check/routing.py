@@ -1,15 +1,20 @@
 """Alertmanager's routes against the inventory: who hears of each alert, and what the remediator receives."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 from remediator.remediations import REMEDIATIONS
 from runbookctl.check.alerts import PossibleAlert
 from runbookctl.check.finding import CheckFinding, name_some
-from runbookctl.check.routes import PAGERS, Alertmanager, Route
+from runbookctl.check.routes import PAGERS, REMEDIATOR_PORT, Alertmanager, Route
 from runbookd.inventory import Inventory, Mode, SecretError, Stack, format_duration
 
 Reached = Sequence[tuple[PossibleAlert, tuple[str, ...]]]
 _CATCH_ALL = "add a route without matchers behind the remediator's, as deploy/alertmanager.yml does"
+_LONGEST_WAIT = timedelta(minutes=1)
+_WAITS = "set group_wait: 0s and group_interval: 1m"
 # The remediator acts on nothing there, so the end of such an alert proves nothing.
 _READS_ONLY = ("", "collect_diagnostics")
 _PAGER_SCHEMES = (*PAGERS, "pover", "splunk")
@@ -24,6 +29,23 @@ def findings(inventory: Inventory, alertmanager: Alertmanager, reached: Reached)
         yield from _paged_twice(inventory, alertmanager, name, of_stack)
     yield from _remediator_routes(inventory, alertmanager, reached)
     yield from _inhibited(alertmanager, reached)
+
+
+def notes(alertmanager: Alertmanager, reached: Reached) -> Iterator[str]:
+    """Name the critical alerts that people hear of at certain times only; that may be meant."""
+    muted: dict[str, list[str]] = {}
+    for alert, _ in reached:
+        routes = [
+            each for each in alertmanager.route.matching(alert.labels) if alertmanager.reaches_people(each.receiver)
+        ]
+        if alert.is_critical and routes and all(route.intervals for route in routes):
+            intervals = dict.fromkeys(interval for route in routes for interval in route.intervals)
+            muted.setdefault(", ".join(intervals), []).append(alert.name)
+    for times, names in muted.items():
+        yield (
+            f"nobody hears of {name_some(names)} outside the time intervals of their routes ({times}); unless that is"
+            " meant, add a route without intervals for severity critical and for priorities P0 and P1"
+        )
 
 
 def _unheard(alertmanager: Alertmanager, stack: str, reached: Reached) -> Iterator[CheckFinding]:
@@ -45,8 +67,7 @@ def _without_remediator(
 ) -> Iterator[CheckFinding]:
     lost: dict[str, list[str]] = {}
     for alert, receivers in reached:
-        settings = stack.remediations.get(alert.remediation)
-        if settings is None or settings.mode is Mode.OFF or alert.remediation not in REMEDIATIONS:
+        if not _is_on(stack, alert.remediation):
             continue
         if not alertmanager.remediators & set(receivers):
             lost.setdefault(alert.remediation, []).append(alert.name)
@@ -54,8 +75,16 @@ def _without_remediator(
         yield CheckFinding(
             str(alertmanager.file),
             f"{name_some(names)} of {stack_name} do not reach the remediator, so that {remediation} never starts",
-            "add the remediator's route of deploy/alertmanager.yml as the first one",
+            "add the remediator's route of deploy/alertmanager.yml as the first one; the name of its receiver contains"
+            " remediator",
         )
+
+
+def _is_on(stack: Stack, remediation: str) -> bool:
+    settings = stack.remediations.get(remediation)
+    if settings is None:
+        return remediation == "collect_diagnostics"  # on without an entry
+    return settings.mode is not Mode.OFF and remediation in REMEDIATIONS
 
 
 def _paged_twice(
@@ -108,6 +137,17 @@ def _remediator_routes(inventory: Inventory, alertmanager: Alertmanager, reached
         if any(hook.get("send_resolved") is False for hook in alertmanager.webhooks(name)):
             problem = f"receiver {name} has send_resolved: false, so that the remediator never learns of an end"
             yield CheckFinding(str(alertmanager.file), problem, "set send_resolved: true")
+        if any(_misses_webhook(hook) for hook in alertmanager.webhooks(name)):
+            problem = f"receiver {name} does not send to /webhook, so that the remediator refuses its deliveries"
+            yield CheckFinding(str(alertmanager.file), problem, "write http://HOST:9851/webhook")
+
+
+def _misses_webhook(hook: Mapping[str, Any]) -> bool:
+    try:
+        url = urlsplit(str(hook.get("url", "")))
+        return url.port == REMEDIATOR_PORT and url.path != "/webhook"
+    except ValueError:  # amtool names it
+        return False
 
 
 def _grouping(route: Route) -> Iterator[tuple[str, str]]:
@@ -123,6 +163,10 @@ def _grouping(route: Route) -> Iterator[tuple[str, str]]:
 
 
 def _timing(inventory: Inventory, route: Route) -> Iterator[tuple[str, str]]:
+    for key, value in (("group_wait", route.group_wait), ("group_interval", route.group_interval)):
+        if value > _LONGEST_WAIT:
+            what = "an alert" if key == "group_wait" else "the end of an alert"
+            yield f"has {key} {format_duration(value)}, and {what} reaches the remediator so much later", _WAITS
     repeat, settings = route.repeat_interval, inventory.alertmanager
     if settings is not None and settings.repeat_interval != repeat:
         yield (

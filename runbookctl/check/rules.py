@@ -23,6 +23,11 @@ class Rule:
     labels: Mapping[str, str]
 
     @property
+    def file(self) -> str:
+        """The file of its place."""
+        return self.place.rpartition(":")[0]
+
+    @property
     def quantity(self) -> str:
         """The quantity of a threshold, such as `pg_up`; empty for any other rule."""
         parts = self.name.split(":")

@@ -1,6 +1,8 @@
 """Reads a YAML file of another program, with the line of each entry of its lists."""
 
+import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ class _Loader(FastLoader):  # type: ignore[misc]
 
 
 LINE = "\0line"
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 
 
 def _with_line(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -55,3 +58,9 @@ def maps_in(value: object) -> list[Mapping[str, Any]]:
 def texts_in(value: object) -> list[str]:
     """Return the texts in a list."""
     return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def duration(value: object) -> timedelta:
+    """Return a duration such as `1m30s`; what is none counts as zero."""
+    parts = re.findall(r"(\d+)(ms|[smhdwy])", str(value))
+    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))

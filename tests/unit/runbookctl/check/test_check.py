@@ -107,6 +107,15 @@ def _stack(document: Any) -> Any:
     return document["stacks"]["shop"]
 
 
+def _number(document: Any, quantity: str) -> Any:
+    rules = [rule for group in document["groups"] for rule in group["rules"]]
+    return next(rule for rule in rules if rule["record"].startswith(f"runbook:{quantity}:"))
+
+
+def _again(number: Any) -> Any:
+    return {**number, "labels": {**number["labels"], "section": "Another"}, "expr": 2}
+
+
 def _second(document: Any) -> Any:
     return document["route"]["routes"][1]
 
@@ -206,6 +215,30 @@ FINDINGS: list[tuple[str, Change, str, str]] = [
         "inhibit rule can keep IdleInTransactionTooLong, LongRunningQuery, QueueFailedJobs, QueueDLQJobsPresent",
         "target_matchers",
     ),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"][0]["matchers"].append('remediation != "collect_diagnostics"'),
+        "DatabaseDown, ",
+        "as the first one",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"][0].update(group_wait="5m"),
+        "has group_wait 5m, and an alert reaches the remediator so much later",
+        "group_wait: 0s",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"][0].pop("group_interval"),
+        "has group_interval 5m, and the end of an alert reaches",
+        "group_interval: 1m",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["receivers"][0]["webhook_configs"][0].update(url="http://127.0.0.1:9851/"),
+        "receiver remediator does not send to /webhook",
+        "9851/webhook",
+    ),
     ("prometheus.yml", lambda d: d.pop("alerting"), "it names no Alertmanager", "add alerting.alertmanagers"),
     ("prometheus.yml", lambda d: d["scrape_configs"][1].pop("honor_labels"), "has no honor_labels", "add honor"),
     ("prometheus.yml", lambda d: d["rule_files"].pop(0), "no alert is loaded", "copy alert_rules/"),
@@ -214,6 +247,68 @@ FINDINGS: list[tuple[str, Change, str, str]] = [
         lambda d: d["rule_files"].append(str(ROOT / "alert_rules/thresholds/deelrx.yml")),
         "thresholds are of stack deelrx, which the inventory does not have",
         "your own stacks only",
+    ),
+    (
+        "prometheus.yml",
+        lambda d: d["scrape_configs"][1].update(job_name="remediator"),
+        "no scrape job is called runbook_remediator, so that RemediatorDown never fires",
+        "name the job",
+    ),
+    (
+        "prometheus.yml",
+        lambda d: d["global"].update(scrape_interval="5m"),
+        "scrape_interval is 5m: rates",
+        "at most 2m",
+    ),
+    (
+        "prometheus.yml",
+        lambda d: d["scrape_configs"][0].update(scrape_interval="2m30s"),
+        "scrape_interval is 2m30s: rates",
+        "at most 2m",
+    ),
+    ("prometheus.yml", lambda d: d["global"].update(evaluation_interval="1h"), "fire and end late", "at most 2m"),
+    (
+        "thresholds.yml",
+        lambda d: _number(d, "pg_query_max_age_seconds").update(record="runbook:pg_query_max_age_seconds:info"),
+        "no alert compares runbook:pg_query_max_age_seconds:info, so that it has no effect; did you mean "
+        "'runbook:pg_query_max_age_seconds:warning'?",
+        "correct its name",
+    ),
+    (
+        "thresholds.yml",
+        lambda d: _number(d, "probe_success").update(record="runbook:probe_sucess:critical"),
+        "shop has no number for probe_success: no alert judges that, and ThresholdMissing fires",
+        "runbook:silent",
+    ),
+    (
+        "thresholds.yml",
+        lambda d: _number(d, "backup_age_seconds")["labels"].update(kind="base"),
+        "shop has no number for backup_age_seconds of full backups",
+        "runbook:silent",
+    ),
+    (
+        "thresholds.yml",
+        lambda d: _number(d, "backup_age_seconds")["labels"].pop("kind"),
+        "runbook:backup_age_seconds:critical has no label kind",
+        "kind: full",
+    ),
+    (
+        "thresholds.yml",
+        lambda d: d["groups"].append({"name": "again", "rules": [_again(_number(d, "pg_up"))]}),
+        "runbook:pg_up:critical of shop stand in",
+        "delete one of both",
+    ),
+    (
+        "thresholds.yml",
+        lambda d: _number(d, "pg_connections_used_ratio").update(expr=80),
+        "runbook:pg_connections_used_ratio:warning is 80, and the whole is 1",
+        "0.8 for 80 %",
+    ),
+    (
+        "thresholds.yml",
+        lambda d: _number(d, "pg_up")["labels"].update(priority="p0"),
+        "has priority p0, which no route and no ladder knows",
+        "P0, P1, P2, P3",
     ),
 ]
 
@@ -229,6 +324,45 @@ def test_each_mistake_is_named_with_its_repair(
     assert found, answer["findings"]
     assert repair in found[0]["repair"]
     assert found[0]["place"]
+
+
+def _add_numbers_that_fit(document: Any) -> None:
+    rules = document["groups"][0]["rules"]
+    rise = {"record": "runbook:application_request_rise_ratio:info", "labels": {"stack": "shop"}, "expr": 3}
+    cpu = {"record": "runbook:host_cpu_used_ratio:warning", "labels": {"stack": "shop"}, "expr": 0.95}
+    rules += [rise, cpu, {**cpu, "labels": {"stack": "shop", "sustained": "30m"}, "expr": 0.8}]
+
+
+def _name_jobs_by_relabeling(document: Any) -> None:
+    document["scrape_configs"][1]["job_name"] = "pods"
+    document["scrape_configs"][1]["relabel_configs"] = [{"source_labels": ["__meta_app"], "target_label": "job"}]
+
+
+@pytest.mark.parametrize(
+    ("file", "edit"),
+    [("thresholds.yml", _add_numbers_that_fit), ("prometheus.yml", _name_jobs_by_relabeling)],
+    ids=["numbers", "jobs"],
+)
+def test_odd_settings_that_fit_are_no_finding(folder: Path, file: str, edit: Change) -> None:
+    change(folder / file, edit)
+    assert check(folder)[1]["findings"] == []
+
+
+def test_receiver_with_a_channel_besides_the_webhook_reaches_people(folder: Path) -> None:
+    slack = [{"api_url": HOOK, "channel": "#ops"}]
+    change(folder / "alertmanager.yml", lambda d: d["receivers"][0].update(slack_configs=slack))
+    change(folder / "alertmanager.yml", lambda d: d["route"]["routes"][1].update(matchers=['remediation = ""']))
+    assert check(folder)[1]["findings"] == []
+
+
+def test_critical_alerts_that_people_hear_of_at_times_only_are_noted(folder: Path) -> None:
+    office = [
+        {"matchers": [f'alertname = "{name}"'], "receiver": "pager", "active_time_intervals": ["working hours"]}
+        for name in ("DatabaseDown", "QueueFailedJobs")
+    ]
+    change(folder / "alertmanager.yml", lambda d: _second(d).update(routes=office))
+    [note] = [note for note in check(folder)[1]["notes"] if "nobody hears" in note]
+    assert "nobody hears of DatabaseDown outside the time intervals of their routes (working hours)" in note
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
