@@ -26,6 +26,9 @@ from grafana.words import (
 NEVER = 1e10
 """An event that never happened is older than any age in a list, whose unit is at least seconds."""
 
+NO_DATE = 1e9
+"""A date that is over a year away, which the growth of one day cannot predict; no number in a list is that large."""
+
 
 HIT, READ = (
     f"sum by (stack, target) (rate(pg_stat_database_blks_{what}_total{STACK}[$__rate_interval]))"
@@ -34,7 +37,13 @@ HIT, READ = (
 
 
 def _lines(series: str, often: str) -> str:
-    return f'{series}{STACK} * on (quantity) group_left (check) runbook:check{{often="{often}"}}'
+    return f'{series} * on (quantity) group_left (check) runbook:check{{often="{often}"}}'
+
+
+def _readings() -> str:
+    """Return the readings, with a predicted date that is over a year away as NO_DATE."""
+    far = 'stack_quantity_kind:reading:group{stack=~"$stack",quantity="host_disk_full_in_seconds"} > 365 * 86400'
+    return f"(0 * ({far}) + {NO_DATE:.0f} * 86400 or stack_quantity_kind:reading:group{STACK})"
 
 
 def _state(often: str) -> str:
@@ -49,8 +58,8 @@ def _list(title: str, description: str, often: str) -> Json:
         title,
         description,
         [
-            column(_lines("stack_quantity_kind:reading:group", often), "NOW"),
-            column(_lines("stack_quantity_kind:limit:group", often), "FIRST"),
+            column(_lines(_readings(), often), "NOW"),
+            column(_lines(f"stack_quantity_kind:limit:group{STACK}", often), "FIRST"),
             column(_state(often), "STATE"),
         ],
         columns={
@@ -66,7 +75,12 @@ def _list(title: str, description: str, often: str) -> Json:
         units={"Limit": "none"},
         widths={"Kind": 90, "Now": 80, "Limit": 80, "State": 130},
         overrides=[
-            override("Now", unit="none", decimals=1, mappings=[from_value(NEVER, "never", "red")]),
+            override(
+                "Now",
+                unit="none",
+                decimals=1,
+                mappings=[from_value(NEVER, "never", "red"), from_value(NO_DATE, "no date", "text")],
+            ),
             override("Limit", decimals=1),
             coloured("State", STATE),
         ],
@@ -107,7 +121,8 @@ LISTS = [
     wide(
         _list(
             "Weekly and monthly list",
-            "Every line of the weekly and monthly lists. If a line is over, do it in this week's maintenance window.",
+            "Every line of the weekly and monthly lists. If a line is over, do it in this week's maintenance window."
+            " A disk with `no date` is not full within a year at the growth of the last day.",
             WEEKLY,
         ),
         12,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
+from grafana.boards.morning import NO_DATE
 from tests.dashboards.boards import DashboardQuery, dashboard_queries
 from tests.dashboards.evaluation import evaluate, expect
 from tests.rules.tools import RunTool
@@ -21,7 +22,7 @@ class Value(NamedTuple):
 
 
 def _line(quantity: str) -> str:
-    return f'sum(({{}}) and on (quantity) runbook:check{{{{quantity="{quantity}"}}}})'
+    return f'sum(({{}}) and on (quantity) runbook:check{{{{quantity=~"{quantity}"}}}})'
 
 
 AS_MANY_AS_FIRE = 'sum({}) - count(ALERTS{{alertstate="firing",stack="shop"}})'
@@ -68,7 +69,7 @@ EXPECTED = {
     "morning/Daily list/NOW": Value((1 - 20 / 100) * 100, _line("host_disk_used_ratio")),
     "morning/Daily list/FIRST": Value(100, _line("host_disk_used_ratio")),
     "morning/Daily list/STATE": Value(3, _line("pg_query_max_age_seconds")),
-    "morning/Weekly and monthly list/NOW": Value(5, _line("pg_transaction_id_age")),
+    "morning/Weekly and monthly list/NOW": Value(NO_DATE + 5, _line("host_disk_full_in_seconds|pg_transaction_id_age")),
     "morning/Weekly and monthly list/FIRST": Value(1, _line("redis_evicted_keys")),
     "morning/Weekly and monthly list/STATE": Value(2, _line("pg_transaction_id_age")),
     "morning/Database cache hit ratio/A": Value(99 / (99 + 1)),
