@@ -1,14 +1,16 @@
 """How often each remediation found the same problem on the same target.
 
 One time is the first run of an episode that found something, and each later one that did so after a run that had proved
-it clean. Repeated plans of a shadow, further batches and new attempts after a failure are the same time.
+it clean. Repeated plans of a shadow, further batches and new attempts after a failure are the same time. A run that an
+operator started without an alert is not one: the operator came back, not the problem. It counts for the remediations in
+`by_hand`, which no alert starts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CTE, ColumnElement, case, false, func, or_, select, union
+from sqlalchemy import CTE, ColumnElement, case, exists, false, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.schema import item, run
@@ -32,13 +34,17 @@ class Recurrence:
 
 
 async def recurrences_since(
-    connection: AsyncConnection, since: datetime, key: EpisodeKey | None = None, last_run: int | None = None
+    connection: AsyncConnection,
+    since: datetime,
+    by_hand: Collection[str],
+    key: EpisodeKey | None = None,
+    last_run: int | None = None,
 ) -> Sequence[Recurrence]:
     """Return what was found by runs that ended after `since`, the most frequent first.
 
     With `last_run`, as it was when that run had made its plan.
     """
-    found = _found(since, key, last_run)
+    found = _found(since, by_hand, key, last_run)
     names = (found.c.stack, found.c.remediation, found.c.target)
     values = (
         func.count(found.c.episode.distinct()),
@@ -57,10 +63,14 @@ async def recurrences_since(
 
 
 async def runs_of(
-    connection: AsyncConnection, key: EpisodeKey, since: datetime, last_run: int | None = None
+    connection: AsyncConnection,
+    since: datetime,
+    by_hand: Collection[str],
+    key: EpisodeKey,
+    last_run: int | None = None,
 ) -> Sequence[int]:
     """Return the first run of each time, newest first, at most MAX_RUNS."""
-    found = _found(since, key, last_run)
+    found = _found(since, by_hand, key, last_run)
     first = select(func.min(found.c.id).label("id")).group_by(found.c.episode)
     again = select(_next_run(found).label("id")).where(*_found_again(found))
     ids = union(first, again).subquery()
@@ -75,7 +85,7 @@ async def items_found(connection: AsyncConnection, runs: Sequence[int]) -> Seque
     return [Item(row.identity, row.evidence) for row in rows]
 
 
-def _found(since: datetime, key: EpisodeKey | None, last_run: int | None) -> CTE:
+def _found(since: datetime, by_hand: Collection[str], key: EpisodeKey | None, last_run: int | None) -> CTE:
     """Return the runs that found something; an undo finds only what an earlier run did.
 
     They are read once and first, by the time or the target: SQLite would else go through all runs in the order of the
@@ -93,6 +103,7 @@ def _found(since: datetime, key: EpisodeKey | None, last_run: int | None) -> CTE
         run.c.admitted_at,
     )
     conditions = [run.c.finished_at > since, run.c.found > 0, func.coalesce(run.c.undoes, 0) == 0]
+    conditions.append(or_(run.c.remediation.in_(by_hand), _answers_an_alert()))
     if key is not None:
         conditions += [run.c.stack == key.stack, run.c.remediation == key.remediation, run.c.target == key.target]
     if last_run is not None:
@@ -100,6 +111,12 @@ def _found(since: datetime, key: EpisodeKey | None, last_run: int | None) -> CTE
         conditions.append(run.c.id <= last_run)
     query = select(*columns, left_nothing.label("left_nothing")).where(*conditions)
     return query.cte("found_something").prefix_with("MATERIALIZED")
+
+
+def _answers_an_alert() -> ColumnElement[bool]:
+    """Return whether an alert started the run, or another run of its episode."""
+    other = run.alias()
+    return exists().where(other.c.episode == run.c.episode, other.c.trigger == "alert").correlate(run)
 
 
 def _found_again(found: CTE) -> Sequence[ColumnElement[bool]]:

@@ -179,7 +179,7 @@ class PermanentFix:
     they are, because the text quotes them; likely secrets and personal data in the others are masked. `numbers` are
     values whose least ones the text needs. `write` makes the text from the causes, the most frequent first; there are
     none if the ledger recorded none. From `after` times within a week the problem counts as recurring: twice may be
-    chance, or a deploy and its repair.
+    chance, or a deploy and its repair. With `by_hand` no alert starts it, so the runs that operators start count.
     """
 
     write: Callable[[Scope, Sequence[Cause]], Fix]
@@ -187,6 +187,7 @@ class PermanentFix:
     traits: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     after: int = 3
+    by_hand: bool = False
 
 
 class RemediationSession(Protocol):

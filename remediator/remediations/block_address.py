@@ -214,7 +214,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=UNDO,
-    permanent_fix=PermanentFix(_write_fix, names=("block",)),
+    permanent_fix=PermanentFix(_write_fix, names=("block",), by_hand=True),
     declare=_declare,
     never_auto=True,
     words=ActWords("Block the address on {}", "Blocked the address on {}"),

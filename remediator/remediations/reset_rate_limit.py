@@ -154,7 +154,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=UNDO,
-    permanent_fix=PermanentFix(_write_fix, names=("limit",)),
+    permanent_fix=PermanentFix(_write_fix, names=("limit",), by_hand=True),
     declare=_declare,
     never_auto=True,
     words=ActWords("Reset", "reset", "rate limit", "rate limits"),

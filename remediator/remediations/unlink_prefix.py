@@ -170,7 +170,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=UNDO,
-    permanent_fix=PermanentFix(_write_fix, names=("cache",)),
+    permanent_fix=PermanentFix(_write_fix, names=("cache",), by_hand=True),
     declare=_declare,
     never_auto=True,
     words=ActWords("Delete", "deleted", "key", "keys"),

@@ -85,7 +85,7 @@ async def recurring_problems(
         if stack in (None, each.key.stack) and each.times >= limit_of(target)
     ]
     return [
-        await _problem(connection, target, each, await runs_of(connection, each.key, since))
+        await _problem(connection, target, each, await runs_of(connection, since, _by_hand(context), each.key))
         for each, target in counted[:most]
     ]
 
@@ -96,10 +96,11 @@ async def recurring_problem_of(connection: AsyncConnection, context: Context, ru
     if not isinstance(target, ResolvedTarget) or not run.found:
         return None
     since = run.created_at - WEEK
-    counted = await recurrences_since(connection, since, run.key, run.id)
+    counted = await recurrences_since(connection, since, _by_hand(context), run.key, run.id)
     if not counted or counted[0].times < limit_of(target):
         return None
-    return await _problem(connection, target, counted[0], await runs_of(connection, run.key, since, run.id))
+    runs = await runs_of(connection, since, _by_hand(context), run.key, run.id)
+    return await _problem(connection, target, counted[0], runs)
 
 
 async def recent_recurrences(
@@ -123,11 +124,16 @@ async def recent_recurrences(
 
 async def _read_recurrences(connection: AsyncConnection, context: Context) -> _Reading:
     began = monotonic()
-    recurrences = await recurrences_since(connection, context.clock.now() - WEEK)
+    recurrences = await recurrences_since(connection, context.clock.now() - WEEK, _by_hand(context))
     took = monotonic() - began
     reading = _Reading(recurrences, monotonic() + (100 * took if took > QUICK_SECONDS else 0))
     _READINGS[context.ledger] = reading
     return reading
+
+
+def _by_hand(context: Context) -> Sequence[str]:
+    """Return the remediations that no alert starts."""
+    return [name for name, each in context.remediations.items() if each.permanent_fix.by_hand]
 
 
 def limit_of(target: ResolvedTarget) -> int:

@@ -61,6 +61,7 @@ class FolderRemediation:
     detail: str = ""
     lookback: timedelta = timedelta(0)
     touched_items: Sequence[Identity] = ()
+    permanent_fix: PermanentFix = ROTATE
 
     @property
     def effect_timeout(self) -> timedelta:
@@ -118,7 +119,15 @@ class FolderRemediation:
     def remediation(self, kind: TargetKind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
         return Remediation(
-            "clear_folder", kind, keys, 5, self.one_effect, self.open, NO_UNDO, self.lookback, permanent_fix=ROTATE
+            "clear_folder",
+            kind,
+            keys,
+            5,
+            self.one_effect,
+            self.open,
+            NO_UNDO,
+            self.lookback,
+            permanent_fix=self.permanent_fix,
         )
 
 

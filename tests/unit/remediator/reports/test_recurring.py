@@ -1,6 +1,7 @@
 """A problem that comes back becomes a finding: its times, its causes, and the text of its permanent fix."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from remediator.model.remediation import Item, PermanentFix, Verdict
 from remediator.reports import recurring as reading
 from remediator.reports.recurring import RecurringProblem, causes_of, recurring_problem_of, recurring_problems
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
+from tests.unit.remediator.folder_remediation import ROTATE, FolderRemediation
 from tests.unit.remediator.runs.test_undos import harness_of, start
 
 
@@ -148,6 +150,30 @@ async def test_run_that_waits_for_approval_counts_itself(folder: Path) -> None:
             found = await recurring_problem_of(connection, harness.context, run)
         assert found is not None
         assert found.ordinal == "2nd"
+
+
+@pytest.mark.parametrize(("by_hand", "times"), [(False, []), (True, [3])])
+async def test_operators_starts_count_only_where_no_alert_starts_anything(
+    folder: Path, by_hand: bool, times: list[int]
+) -> None:
+    files = FolderRemediation(folder, permanent_fix=replace(ROTATE, by_hand=by_hand))
+    async with engine_harness(folder, inventory(), files) as harness:
+        for _ in range(3):
+            files.fill("a")
+            await start(harness)
+            harness.clock.advance(hours=1)
+        assert [run.state for run in await harness.runs()] == ["succeeded"] * 3
+        assert [each.times for each in await problems(harness)] == times
+
+
+async def test_operators_start_while_the_alert_fires_is_one_of_its_times(harness: EngineHarness) -> None:
+    for act in (harness.deliver, lambda: start(harness), harness.deliver):
+        harness.files.fill("a")
+        await act()
+        await harness.work()
+        harness.clock.advance(minutes=6)
+    assert [run.trigger for run in await harness.runs()] == ["alert", "operator", "alert"]
+    assert [each.times for each in await problems(harness)] == [3]
 
 
 async def test_undo_is_not_one_more_time(folder: Path) -> None:
