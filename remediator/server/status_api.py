@@ -39,6 +39,7 @@ async def _leader(connection: AsyncConnection, context: Context) -> Mapping[str,
 async def _status(connection: AsyncConnection, context: Context) -> Mapping[str, Any]:
     return {
         "stacks": {name: _modes(context, stack) for name, stack in context.inventory.stacks.items()},
+        "only_read": [name for name, each in context.remediations.items() if each.reads_only],
         "pauses": await pauses_in_force(connection, context),
         "breakers": [row_json(each) for each in await switches.open_breakers(connection)],
         "runs": [run_json(each, ()) for each in await runs.unfinished(connection)],

@@ -16,6 +16,7 @@ from runbookctl.output import is_unicode
 
 Row = Mapping[str, Any]
 MODES = ("auto", "approve", "shadow", "off")  # from the most to the least that a remediation may do
+READS = "built in, only reads:"
 _MIN_WIDTHS = {"target": 18}  # characters: a narrower column would fold within a name
 
 
@@ -116,7 +117,7 @@ def status(console: Console, answer: Row) -> None:
     if not answer["pauses"]:
         line(console, "nothing is paused")
     for name, modes in answer["stacks"].items():
-        line(console, f"stack {name}: {_modes(modes)}")
+        line(console, f"stack {name}: {_modes(modes, answer['only_read'])}")
     for title, items, show in (
         ("open breakers", answer["breakers"], show_breakers),
         ("unfinished runs", answer["runs"], show_runs),
@@ -135,9 +136,13 @@ def _leader(answer: Row) -> str:
     return f"{whose} leads: {answer['leader']['name']}, since {moment(answer['leader']['since'])[:19]} UTC"
 
 
-def _modes(modes: Mapping[str, str]) -> str:
-    """Return the remediations of each mode, as in `auto a, b; shadow c`."""
-    groups = {mode: [name for name, its_mode in modes.items() if its_mode == mode] for mode in MODES}
+def _modes(modes: Mapping[str, str], only_read: Sequence[str]) -> str:
+    """Return the remediations of each mode, as in `auto a, b; shadow c`.
+
+    Those that only read are in mode auto without an entry in the inventory, and stand last: they act on nothing.
+    """
+    shown = {name: READS if name in only_read and mode == "auto" else mode for name, mode in modes.items()}
+    groups = {mode: [name for name, its_mode in shown.items() if its_mode == mode] for mode in (*MODES, READS)}
     return "; ".join(f"{mode} {', '.join(names)}" for mode, names in groups.items() if names) or "no remediation"
 
 

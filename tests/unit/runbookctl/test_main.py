@@ -213,6 +213,7 @@ def test_status_lists_health_pauses_and_open_work(ctl: Ctl, deliver: Callable[..
         "leads",
         "leader",
         "stacks",
+        "only_read",
         "pauses",
         "breakers",
         "runs",
