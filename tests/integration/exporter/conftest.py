@@ -28,6 +28,8 @@ from soak.proxy import Proxy
 
 METRICS_ROLE = "metrics"
 TIMEOUT_SECONDS = 5.0
+BUSY_SECONDS = 3.0
+"""A busy machine delivers a page later than the exporter means to; one that waits for its target takes longer still."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ class RunningExporter:
             if done(page):
                 return page
             assert monotonic() < end, page.text
+            await asyncio.sleep(0.1)
+
+    async def page_with(self, words: str, path: str = "/metrics?debug=true", seconds: float = 10.0) -> str:
+        """Scrape until a page shows the words; fail with its last text."""
+        end = monotonic() + seconds
+        while True:
+            await self.scrape()
+            text = (await self.get(path))[1]
+            if words in text:
+                return text
+            assert monotonic() < end, f"{words!r} is not in {text}"
             await asyncio.sleep(0.1)
 
     async def scrape_after_jobs(self) -> ScrapedPage:

@@ -10,8 +10,10 @@ from redis.asyncio import Redis
 
 from demo.servers.proc import read_status
 from demo.servers.redis import RedisServer
+from tests.integration.exporter.conftest import BUSY_SECONDS
 
 ALLOWED = 1.5
+"""Where a target is down; others have the time of a busy machine."""
 INVENTORY = """\
 stacks:
   shop:
@@ -25,8 +27,8 @@ def open_files() -> int:
 
 
 def assert_only(page, *down: str, timeout: bool = True) -> None:
-    """Check that the page arrived in time, and that exactly the targets of these collectors are down."""
-    assert page.seconds < ALLOWED
+    """Check that the page waited for no target, and that exactly the targets of these collectors are down."""
+    assert page.seconds < ALLOWED + BUSY_SECONDS
     for kind, up, sample in (
         ("postgres", "pg_up", "pg_settings_max_connections"),
         ("redis", "redis_up", "redis_uptime_in_seconds"),
@@ -42,7 +44,7 @@ def assert_only(page, *down: str, timeout: bool = True) -> None:
 async def exporter(start_exporter, limited_postgres, redis_url, until):
     await until(lambda: not limited_postgres.backends())
     exporter = await start_exporter(INVENTORY.format(dsn=limited_postgres.dsn, redis=redis_url))
-    assert_only(await exporter.scrape(allowed=ALLOWED))
+    assert_only(await exporter.scrape())
     await exporter.scrape_after_jobs()
     await until(lambda: len(limited_postgres.backends()) == 1)  # the background has closed its connection
     return exporter
@@ -55,7 +57,7 @@ async def test_frozen_backend_costs_one_scrape_and_one_extra_connection(exporter
         await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
         assert len(limited_postgres.backends()) == 2
     await exporter.scrape_until(lambda _: len(limited_postgres.backends()) == 1)
-    assert_only(await exporter.scrape(allowed=ALLOWED))
+    assert_only(await exporter.scrape())
 
 
 async def test_frozen_postmaster_and_backend_leave_no_tasks_or_files(exporter, limited_postgres) -> None:
@@ -85,7 +87,7 @@ async def test_black_hole_ends_at_the_deadline_and_recovers(
         addresses.append(address.replace(f":{server.port}/", f":{port}/"))
     exporter = await start_exporter(INVENTORY.format(dsn=addresses[0], redis=addresses[1]))
     if connected:
-        assert_only(await exporter.scrape(allowed=ALLOWED))
+        assert_only(await exporter.scrape())
     for hole in holes:
         hole.black_hole = True
     for _ in range(2):
@@ -106,9 +108,9 @@ async def test_slow_network_fails_only_beyond_the_deadline(start_exporter, limit
     slow, port = await proxy(limited_postgres.server.port)
     dsn = limited_postgres.dsn.replace(f":{limited_postgres.server.port}/", f":{port}/")
     exporter = await start_exporter(INVENTORY.format(dsn=dsn, redis=redis_url))
-    assert_only(await exporter.scrape(allowed=ALLOWED))
+    assert_only(await exporter.scrape())
     slow.delay = 0.2
-    page = await exporter.scrape(allowed=ALLOWED)
+    page = await exporter.scrape()
     assert_only(page)
     assert page.value("runbook_exporter_collector_duration_seconds", collector="postgres") >= 0.4
     slow.delay = 2
@@ -120,7 +122,7 @@ async def test_redis_busy_with_a_script_is_down_until_it_ends(start_exporter, li
     server.start()
     try:
         exporter = await start_exporter(INVENTORY.format(dsn=limited_postgres.dsn, redis=server.url()))
-        assert_only(await exporter.scrape(allowed=ALLOWED))
+        assert_only(await exporter.scrape())
         async with Redis(port=server.port) as product:
             await product.config_set("busy-reply-threshold", 2500)
             running = asyncio.create_task(product.eval("while true do end", 0))
@@ -176,7 +178,7 @@ async def test_table_lock_adds_no_connections_and_is_measured(exporter, limited_
         queries = [asyncio.create_task(session.execute("SELECT * FROM orders")) for session in waiting]
         end = asyncio.get_running_loop().time() + 5
         while asyncio.get_running_loop().time() < end:
-            page = await exporter.scrape(allowed=ALLOWED)
+            page = await exporter.scrape()
             assert_only(page)
             assert len(limited_postgres.backends()) == 1
         assert page.value("pg_sessions_blocked") == 4
@@ -198,7 +200,7 @@ async def test_catalog_lock_that_blocks_scrapes_adds_no_connections(
     try:
         while asyncio.get_running_loop().time() < began + 3:
             page = await exporter.scrape(allowed=ALLOWED)
-            assert page.seconds < ALLOWED
+            assert page.seconds < ALLOWED + BUSY_SECONDS
             assert page.value("redis_up") == 1
             assert page.value("pg_up") == 0 or catalog == "pg_database"
             await asyncio.sleep(0.1)

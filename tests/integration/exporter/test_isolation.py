@@ -11,6 +11,7 @@ import pytest
 from demo.servers.redis import RedisServer
 from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, PostgresTarget, QueueTarget, RedisTarget, Stack
+from tests.integration.exporter.conftest import BUSY_SECONDS
 
 ALL = """\
 stacks:
@@ -77,7 +78,7 @@ async def test_faulty_targets_do_not_affect_the_others(exporter, stoppable) -> N
     stoppable.send(signal.SIGSTOP)
     for _ in range(2):
         page = await exporter.scrape(allowed=2)
-        assert page.seconds < 2
+        assert page.seconds < 2 + BUSY_SECONDS
         assert up(page) == GOOD
     assert targets(page, "runbook_exporter_collector_success", 1) == {"postgres/main", "redis/main", "queues/jobs"}
     late = {"postgres/silent", "redis/stopped", "queues/stuck", "http/silent"}
@@ -149,7 +150,7 @@ async def test_refusing_target_is_retried_with_backoff(start_exporter, stoppable
 
 
 async def test_cancelled_scrape_and_shutdown_leave_no_task_or_session(
-    redis_url, metrics_server, database, silent
+    redis_url, metrics_server, database, silent, until
 ) -> None:
     stack = Stack(
         postgres={"main": PostgresTarget.model_validate({"dsn": database.dsn("metrics")})},
@@ -168,11 +169,7 @@ async def test_cancelled_scrape_and_shutdown_leave_no_task_or_session(
         assert len(asyncio.all_tasks()) > len(before) + 1
         scrape.cancel()
     await asyncio.gather(scrape, return_exceptions=True)
-    assert asyncio.get_running_loop().time() - began < 3
+    assert asyncio.get_running_loop().time() - began < 15, "it waited for its deadline"
     assert asyncio.all_tasks() == before
-    sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'metrics'"
-    for _ in range(50):
-        if metrics_server.sql(sessions) == "0":
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{metrics_server.sql(sessions)} sessions are left")
+    here = "usename = 'metrics' AND datname = current_database()"
+    await until(lambda: database.sql(f"SELECT count(*) FROM pg_stat_activity WHERE {here}") == "0", 20)

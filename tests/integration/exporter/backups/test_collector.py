@@ -1,6 +1,5 @@
 """The numbers of the backups collector, against a real S3 server and a real folder."""
 
-import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -103,17 +102,6 @@ async def test_unreachable_bucket_keeps_its_last_samples_and_is_reported(
     assert page.value("backup_objects") == 1
 
 
-async def problem(exporter, expected: str) -> str:
-    """Return the landing page once it shows the problem."""
-    for _ in range(100):
-        await exporter.scrape()
-        page = (await exporter.get("/"))[1]
-        if expected in page:
-            return page
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{expected!r} is not in {page}")
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -131,7 +119,7 @@ async def test_wrong_options_are_reported_without_their_values(
 ) -> None:
     change(options)
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options)))
-    page = await problem(exporter, expected.format(file=options))
+    page = await exporter.page_with(expected.format(file=options), "/")
     out, err = capsys.readouterr()
     assert "hunter2" not in page + out + err
     assert (await exporter.scrape()).value("backup_up") == 0
@@ -139,12 +127,12 @@ async def test_wrong_options_are_reported_without_their_values(
 
 async def test_missing_bucket_is_reported(start_exporter, options) -> None:
     exporter = await start_exporter(inventory("s3://no-such-bucket/db/", options_file=str(options)))
-    await problem(exporter, "the bucket or folder does not exist")
+    await exporter.page_with("the bucket or folder does not exist", "/")
 
 
 async def test_missing_folder_on_disk_is_reported(start_exporter, tmp_path: Path) -> None:
     exporter = await start_exporter(inventory(f"file://{tmp_path}/none"))
-    await problem(exporter, "the folder does not exist")
+    await exporter.page_with("the folder does not exist", "/")
 
 
 async def test_refusal_is_reported_without_the_key_in_the_response(start_exporter, capsys) -> None:
@@ -162,7 +150,7 @@ async def test_refusal_is_reported_without_the_key_in_the_response(start_exporte
         exporter = await start_exporter(
             inventory("s3://bucket/db/", options={**keys, "endpoint": endpoint, "allow_http": "true"})
         )
-        page = await problem(exporter, "refuses the credentials")
+        page = await exporter.page_with("refuses the credentials", "/")
     finally:
         await runner.cleanup()
     out, err = capsys.readouterr()

@@ -169,7 +169,7 @@ async def test_scan_pauses_between_steps(redis_url, product) -> None:
 
 
 async def test_scrape_does_not_wait_for_the_scan(start_exporter, redis_url, product, monkeypatch) -> None:
-    monkeypatch.setattr(scan, "PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(scan, "PAUSE_SECONDS", 30)
     with product.pipeline(transaction=False) as pipeline:
         for number in range(5_000):
             pipeline.set(f"key{number}", 1)

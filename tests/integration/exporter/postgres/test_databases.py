@@ -92,7 +92,7 @@ async def test_sizes_dead_bytes_and_bloat_match_the_server(reader, database) -> 
     fill = "SELECT g, repeat('x', 100) FROM generate_series(1, 20000) AS g"
     database.sql(f"CREATE TABLE full_one {make}; CREATE TABLE bloated {make}; CREATE TABLE secret {make}")
     database.sql("".join(f"INSERT INTO {name} {fill};" for name in ("full_one", "bloated", "secret")))
-    database.sql("DELETE FROM bloated WHERE id % 10 <> 0; CREATE INDEX ON full_one (id)")
+    database.sql(f"DELETE FROM bloated WHERE id % 10 <> 0; CREATE INDEX ON full_one (id); {FLUSH}")
     database.sql("GRANT SELECT ON full_one, bloated TO metrics; ANALYZE")
 
     def value(name: str, relname: str) -> float | None:

@@ -9,6 +9,9 @@ from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, S
 from remediator.remediations import REMEDIATIONS
 from remediator.reports.recurring import causes_of
 
+FLUSH = "SELECT pg_stat_force_next_flush()"
+"""Last in a session, as otherwise its counts arrive some time after the session has ended."""
+
 
 class Steps:
     """The steps of one remediation."""

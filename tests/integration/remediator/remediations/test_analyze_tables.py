@@ -13,7 +13,7 @@ from demo.servers.postgres import PostgresServer
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import ItemState, Plan, Scope, Verdict
 from tests.integration.remediator.remediations.conftest import ScopeOf
-from tests.integration.remediator.remediations.steps import Steps
+from tests.integration.remediator.remediations.steps import FLUSH, Steps
 from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
@@ -54,12 +54,12 @@ def make_tables(database: Any, *tables: str, role: str = "owner") -> None:
         f"INSERT INTO {table} SELECT generate_series(1, 5000)"
         for table in tables
     ]
-    database.sql(";".join(statements), role=role)
-    database.sql(f"ANALYZE {', '.join(tables)}", role=role)  # in a transaction of its own, as it counts
+    database.sql("; ".join([*statements, FLUSH]), role=role)  # not after ANALYZE, which counts from zero
+    database.sql(f"ANALYZE {', '.join(tables)}", role=role)
 
 
 def change(database: Any, table: str, rows: int, role: str = "owner") -> None:
-    database.sql(f'UPDATE "{table}" SET id = id WHERE id <= {rows}', role=role)
+    database.sql(f'UPDATE "{table}" SET id = id WHERE id <= {rows}; {FLUSH}', role=role)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_changed_table_with_old_statistics_is_planned(server, scope) -> No
 
 
 async def test_large_table_is_planned_by_its_share_of_changes(server, scope) -> None:
-    server.sql("INSERT INTO quiet SELECT generate_series(1, 10000)", role="owner")
+    server.sql(f"INSERT INTO quiet SELECT generate_series(1, 10000); {FLUSH}", role="owner")
     server.sql("ANALYZE quiet", role="owner")
     change(server, "quiet", 1_000)  # two rows have each of these ids: 2,000 of 15,000
     assert (await plan_of(scope())).items == ()
@@ -143,7 +143,7 @@ async def test_table_names_are_quoted(server, scope) -> None:
     server.sql('CREATE SCHEMA "we;ird" AUTHORIZATION owner')
     server.sql(
         'CREATE TABLE "we;ird"."a""b; DROP TABLE orders" (id int) WITH (autovacuum_enabled = false);'
-        'INSERT INTO "we;ird"."a""b; DROP TABLE orders" SELECT generate_series(1, 2000)',
+        f'INSERT INTO "we;ird"."a""b; DROP TABLE orders" SELECT generate_series(1, 2000); {FLUSH}',
         role="owner",
     )
     plan = await plan_of(scope())
@@ -194,8 +194,9 @@ async def test_locked_table_is_skipped_without_waiting(server, scope, connect) -
     plan = await plan_of(scope())
     holder = await connect()
     await holder.execute("BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
-    async with asyncio.timeout(1.5):
-        [outcome] = await apply(scope(), *plan.items)
+    async with open_session(scope()) as session:
+        await session.connection.execute("SET lock_timeout = 0")  # it would wait until the statement is cancelled
+        [outcome] = await session.apply(plan.items)
     assert outcome.state is ItemState.SKIPPED
     assert "another session is vacuuming, analyzing or altering it" in outcome.detail
 
@@ -212,8 +213,7 @@ async def test_locked_table_does_not_delay_the_plan(server, scope, connect) -> N
     change(server, "orders", 4_000)
     holder = await connect()
     await holder.execute("BEGIN; LOCK TABLE orders")
-    async with asyncio.timeout(1.5):
-        assert tables(await plan_of(scope())) == ["orders"]
+    assert tables(await plan_of(scope())) == ["orders"]
 
 
 async def test_slow_analyze_is_cancelled(server, scope, monkeypatch) -> None:
@@ -304,10 +304,11 @@ async def test_running_statement_is_unknown(server, scope, connect, monkeypatch)
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     other = await connect("remediator", "runbook-remediator:17")
-    busy = asyncio.create_task(other.execute("SELECT pg_sleep(5)"))
+    busy = asyncio.create_task(other.execute("SELECT pg_sleep(60)"))
 
     async def active() -> str:
-        return str(server.sql("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(5)'"))
+        here = "datname = current_database() AND query = 'SELECT pg_sleep(60)'"
+        return str(server.sql(f"SELECT count(*) FROM pg_stat_activity WHERE {here}"))
 
     await becomes(active, "1")
     assert await resolve_outcome(scope(), *plan.items) == [ItemState.UNKNOWN]

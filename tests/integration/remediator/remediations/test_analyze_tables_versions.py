@@ -12,6 +12,7 @@ from demo.servers.postgres import PostgresServer
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import ItemState, Scope
 from remediator.remediations import REMEDIATIONS
+from tests.integration.remediator.remediations.steps import FLUSH
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
 ROLES = ("remediator", "owner")
@@ -42,8 +43,7 @@ def change(server: tuple[PostgresServer, str], table: str) -> None:
     made, name = server
     statement = f"CREATE TABLE {table} (id int) WITH (autovacuum_enabled = false)"
     rows = f"INSERT INTO {table} SELECT generate_series(1, 5000)"
-    # Without it, the statistics may arrive after the plan has been read.
-    made.sql(f"SELECT pg_stat_force_next_flush(); {statement}; {rows}", role="owner", database=name)
+    made.sql(f"{statement}; {rows}; {FLUSH}", role="owner", database=name)
 
 
 @pytest.fixture

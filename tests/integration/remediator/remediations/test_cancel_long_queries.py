@@ -67,7 +67,7 @@ class Queries:
     async def was_cancelled(self, connection: asyncpg.Connection) -> bool:
         """Return whether the query of a session has been cancelled, and not its session."""
         with suppress(asyncpg.QueryCanceledError):
-            await asyncio.wait_for(self.tasks[backend(connection)], 5)
+            await asyncio.wait_for(self.tasks[backend(connection)], 20)
             return False
         return await alive(connection)
 
@@ -88,14 +88,14 @@ async def still_runs(queries: Queries, connection: asyncpg.Connection) -> bool:
 async def test_plan_lists_long_queries_oldest_first_without_their_text(queries, scope) -> None:
     older = await queries.run(SLEEP)
     younger = await queries.run("WITH a AS (SELECT 'bob') SELECT pg_sleep(60) FROM a", "batch", "shop-batch")
-    await wait_until_old()
+    await asyncio.sleep(3.1)
     await queries.run(SLEEP)  # not old enough
-    plan = await plan_of(scope())
+    plan = await plan_of(scope(older_than="3s"))
     assert pids(plan) == [backend(older), backend(younger)]
     assert (plan.found, plan.empty_reason) == (2, "")
     assert plan.evidence == {"may_signal": True, "left_out": {}, "blockers": []}
     evidence = dict(plan.items[0].evidence)
-    assert 1 <= evidence.pop("running_seconds") < 30
+    assert 3 <= evidence.pop("running_seconds") < 60
     assert evidence == {
         "role": "shop",
         "application": "shop-api",
@@ -169,7 +169,7 @@ async def test_outcome_is_unknown_while_the_cancelling_statement_runs(queries, c
     await wait_until_old()
     plan = await plan_of(scope())
     lost = await connect("remediator", "runbook-remediator:17")
-    statement = asyncio.create_task(lost.execute("SELECT pg_sleep(8)"))
+    statement = asyncio.create_task(lost.execute("SELECT pg_sleep(60)"))
     await wait_until_active(connect, "runbook-remediator:17")
     async with open_session(scope()) as session:
         [outcome] = await session.resolve_outcome(plan.items)
@@ -181,29 +181,30 @@ async def test_outcome_is_unknown_while_the_cancelling_statement_runs(queries, c
 async def test_session_is_ended_only_if_its_query_ignores_the_cancellation(
     queries, scope, server, monkeypatch, terminate: bool
 ) -> None:
-    monkeypatch.setattr("remediator.remediations.cancel_long_queries.CANCEL_SECONDS", 0.5)
     server.sql(STUBBORN)
     polite, stubborn = await queries.run(SLEEP), await queries.run("SELECT stubborn()")
     await wait_until_old()
     plan = await plan_of(scope())
-    outcomes = await apply(scope(terminate=terminate), *plan.items)
+    assert await apply(scope(terminate=terminate), plan.items[0]) == [(ItemState.APPLIED, "cancelled")]
     assert await queries.was_cancelled(polite)
-    assert outcomes[0] == (ItemState.APPLIED, "cancelled")
+    monkeypatch.setattr("remediator.remediations.cancel_long_queries.CANCEL_SECONDS", 0.5)
+    [outcome] = await apply(scope(terminate=terminate), plan.items[1])
     if terminate:
-        assert outcomes[1] == (ItemState.APPLIED, "its session was ended")
+        assert outcome == (ItemState.APPLIED, "its session was ended")
         with pytest.raises(asyncpg.ConnectionDoesNotExistError, match="terminating connection"):
             await queries.tasks[backend(stubborn)]
     else:
-        assert outcomes[1][0] is ItemState.FAILED
-        assert "still running after 0 s; end its session by hand, or set terminate: true" in outcomes[1][1]
+        assert outcome[0] is ItemState.FAILED
+        assert "still running after 0 s; end its session by hand, or set terminate: true" in outcome[1]
         assert await still_runs(queries, stubborn)
 
 
-async def test_next_query_of_the_session_is_not_cancelled(queries, scope) -> None:
-    session = await queries.run("SELECT pg_sleep(3)")
+async def test_next_query_of_the_session_is_not_cancelled(queries, scope, server) -> None:
+    session = await queries.run(SLEEP)
     await wait_until_old()
     plan = await plan_of(scope())
-    await queries.tasks[backend(session)]
+    server.sql(f"SELECT pg_cancel_backend({backend(session)})")
+    assert await queries.was_cancelled(session)
     queries.tasks[backend(session)] = asyncio.create_task(session.execute(SLEEP))
     await wait_until_old()
     assert await apply(scope(), *plan.items) == [(ItemState.SKIPPED, "had already ended")]
@@ -306,14 +307,26 @@ async def test_query_that_only_waits_is_left_alone_and_its_blocker_is_named(quer
     assert all([await still_runs(queries, each) for each in (between, last)])
 
 
+# Works until another session takes the lock 8, and then waits for the lock 7.
+LATER = """
+    CREATE FUNCTION later() RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        WHILE pg_try_advisory_lock(8) LOOP
+            PERFORM pg_advisory_unlock(8), pg_sleep(0.05);
+        END LOOP;
+        PERFORM pg_advisory_lock(7);
+    END $$"""
+
+
 async def test_query_that_has_begun_to_wait_is_skipped(queries, connect, scope, server) -> None:
-    server.sql("CREATE FUNCTION later() RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(2); SELECT pg_advisory_lock(7)'")
+    server.sql(LATER)
     holder = await connect()
     await holder.execute("SELECT pg_advisory_lock(7)")
     session = await queries.run("SELECT later()")
     await wait_until_old()
     plan = await plan_of(scope())
     assert len(plan.items) == 1
+    await holder.execute("SELECT pg_advisory_lock(8)")
     await becomes(lambda: waiting(server), "1")
     [(state, _)] = await apply(scope(), *plan.items)
     assert state is ItemState.SKIPPED
@@ -321,7 +334,8 @@ async def test_query_that_has_begun_to_wait_is_skipped(queries, connect, scope, 
 
 
 async def waiting(server: Any) -> str:
-    return str(server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).strip()
+    here = "datname = current_database() AND wait_event_type = 'Lock'"
+    return str(server.sql(f"SELECT count(*) FROM pg_stat_activity WHERE {here}")).strip()
 
 
 async def test_missing_right_to_signal_fails_with_the_remedy(queries, scope) -> None:

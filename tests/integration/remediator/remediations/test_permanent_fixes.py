@@ -13,7 +13,7 @@ from demo.servers.postgres import PostgresServer
 from remediator.model.permanent_fix import Cause
 from remediator.model.remediation import Item, Plan, Scope
 from remediator.remediations import REMEDIATIONS
-from tests.integration.remediator.remediations.steps import Steps
+from tests.integration.remediator.remediations.steps import FLUSH, Steps
 from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
@@ -127,11 +127,11 @@ async def test_autovacuum_takes_the_table_before_the_remediation(roles, scope, f
     steps, verb = Steps(name), name.partition("_")[0]
     roles.sql(
         "CREATE TABLE orders (id int) WITH (autovacuum_enabled = false);"
-        "INSERT INTO orders SELECT generate_series(1, 300);",
+        f"INSERT INTO orders SELECT generate_series(1, 300); {FLUSH}",
         role="owner",
     )
-    roles.sql("VACUUM ANALYZE orders", role="owner")  # after the counters of the insert have arrived
-    roles.sql("DELETE FROM orders WHERE id <= 40", role="owner")
+    roles.sql("VACUUM ANALYZE orders", role="owner")  # after the counts of the insert have arrived
+    roles.sql(f"DELETE FROM orders WHERE id <= 40; {FLUSH}", role="owner")
     plan = await planned(steps, scope)
     fix = steps.fix_of(scope, *plan.items)
     assert fix.snippet == (

@@ -143,7 +143,7 @@ async def test_exactly_the_planned_sessions_are_ended(connect, scope) -> None:
 
     assert pids(plan) == [backend(guilty)]
     assert await apply(scope(), *plan.items) == [(ItemState.APPLIED, "ended")]
-    assert await asyncio.wait_for(waiting, 5) == "UPDATE 1"
+    assert await asyncio.wait_for(waiting, 20) == "UPDATE 1"
     assert not await alive(guilty)
     assert await alive(bystander)
     async with open_session(scope()) as session:
@@ -192,10 +192,10 @@ async def test_aborted_active_and_young_transactions_are_not_planned(connect, sc
     with pytest.raises(asyncpg.PostgresError):
         await aborted.execute("SELECT 1/0")
     active = await connect()
-    sleeping = asyncio.create_task(active.execute("SELECT pg_sleep(5)"))
-    await wait_until_old()
+    sleeping = asyncio.create_task(active.execute("SELECT pg_sleep(60)"))
+    await asyncio.sleep(3.1)
     await idle(connect)
-    assert (await plan_of(scope())).found == 0
+    assert (await plan_of(scope(older_than="3s"))).found == 0
     sleeping.cancel()
 
 
@@ -312,7 +312,7 @@ async def test_outcome_is_unknown_while_the_statement_still_runs(connect, scope)
     await wait_until_old()
     plan = await plan_of(scope())
     lost = await connect("remediator", "runbook-remediator:17")
-    statement = asyncio.create_task(lost.execute("SELECT pg_sleep(8)"))
+    statement = asyncio.create_task(lost.execute("SELECT pg_sleep(60)"))
     await wait_until_active(connect, "runbook-remediator:17")
     async with open_session(scope()) as session:
         [outcome] = await session.resolve_outcome(plan.items)

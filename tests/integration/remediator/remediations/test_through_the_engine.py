@@ -25,6 +25,7 @@ from remediator.model.run_state import RunState
 from remediator.remediations import REMEDIATIONS
 from remediator.runs.approval import approve
 from runbookd.inventory import Inventory
+from tests.integration.remediator.remediations.steps import FLUSH
 from tests.unit.remediator.payloads import delivery
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
@@ -72,7 +73,7 @@ def database_of_owner(postgres_server: PostgresServer, database: Any) -> Iterato
     postgres_server.sql(words + (GRANTS / "maintain_tables.sql").read_text())
     database.sql("GRANT CREATE ON SCHEMA public TO owner")
     made = "CREATE TABLE orders (id int) WITH (autovacuum_enabled = false)"
-    database.sql(f"{made}; INSERT INTO orders SELECT generate_series(1, 5000)", role="owner")
+    database.sql(f"{made}; INSERT INTO orders SELECT generate_series(1, 5000); {FLUSH}", role="owner")
     yield database
     database.sql("DROP OWNED BY owner")
     for role in ROLES:

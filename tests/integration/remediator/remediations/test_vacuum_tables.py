@@ -19,7 +19,7 @@ from demo.servers.postgres import PostgresServer
 from remediator.model.errors import RunRefused, TargetUnreachable
 from remediator.model.remediation import EffectOutcome, ItemState, Plan, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
-from tests.integration.remediator.remediations.steps import Steps
+from tests.integration.remediator.remediations.steps import FLUSH, Steps
 from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
@@ -51,12 +51,12 @@ class Shop:
     def add_table(self, table: str, role: str = "owner") -> None:
         self.sql(
             f"CREATE TABLE {table} (id int) WITH (autovacuum_enabled = false);"
-            f"INSERT INTO {table} SELECT generate_series(1, 5000)",
+            f"INSERT INTO {table} SELECT generate_series(1, 5000); {FLUSH}",
             role,
         )
 
     def delete(self, table: str, rows: int, role: str = "owner") -> None:
-        self.sql(f"DELETE FROM {table} WHERE id <= {rows}", role)
+        self.sql(f"DELETE FROM {table} WHERE id <= {rows}; {FLUSH}", role)
 
     def vacuum_count(self, table: str) -> int:
         return int(self.sql(f"SELECT vacuum_count FROM pg_stat_user_tables WHERE relname = '{table}'"))
@@ -153,8 +153,8 @@ async def test_few_dead_rows_are_planned_once_the_last_vacuum_is_old(shop, scope
     shop.delete("items", 10)
     await planned(shop, scope, "items")  # never vacuumed
     shop.sql("VACUUM items", "owner")
-    shop.sql("DELETE FROM items WHERE id BETWEEN 11 AND 20", "owner")
-    await asyncio.sleep(1.5)
+    shop.sql(f"DELETE FROM items WHERE id BETWEEN 11 AND 20; {FLUSH}", "owner")
+    await asyncio.sleep(1.1)
     assert (await plan_of(scope())).items == ()
     assert tables(await plan_of(scope(older_than="1s"))) == ["items"]
 
@@ -216,11 +216,11 @@ async def test_own_vacuum_is_cancelled_at_the_end_of_the_window(shop, scope, mon
     shop.delete("orders", 4_000)
     plan = await planned(shop, scope, "orders")
     await slow_vacuum(shop, monkeypatch)
-    window, end = open_for(3)
+    window, end = open_for(5)
     [outcome] = await apply(scope(window), *plan.items)
     assert outcome.state is ItemState.SKIPPED
     assert "was cancelled at the end of the window maintenance" in outcome.detail
-    assert abs((datetime.now(UTC) - end).total_seconds()) < 1.5
+    assert -1 < (datetime.now(UTC) - end).total_seconds() < 15, "it would take minutes"
     assert shop.vacuum_count("orders") == 0
 
 
@@ -299,7 +299,6 @@ async def test_too_large_table_is_left_out_and_skipped(shop, scope, monkeypatch)
 async def test_missing_right_is_named(shop, scope) -> None:
     shop.add_table("abroad", "stranger")
     shop.delete("abroad", 4_000, "stranger")
-    await asyncio.sleep(1)
     with pytest.raises(TargetUnreachable, match=r'role "remediator" may not vacuum public\.abroad') as caught:
         await plan_of(scope())
     right = "GRANT MAINTAIN on it" if "postgres18" in str(shop.server.folder) else 'GRANT "stranger" TO "remediator"'

@@ -17,6 +17,7 @@ from remediator.ledger import audit
 from remediator.model.errors import LedgerUnavailable
 from runbookd.inventory import Role
 from tests.unit.remediator.conftest import EngineHarness
+from tests.unit.remediator.polling import becomes
 
 
 @dataclass
@@ -138,7 +139,7 @@ async def test_ledger_that_is_out_is_reported_once_and_its_return_too(
 async def test_all_streams_share_one_poll_that_ends_with_the_last(
     streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger, reads = streams.harness.context.ledger, 0
+    ledger, loop, reads = streams.harness.context.ledger, asyncio.get_running_loop(), 0
     original = ledger.read
 
     def counted() -> Any:
@@ -146,15 +147,21 @@ async def test_all_streams_share_one_poll_that_ends_with_the_last(
         reads += 1
         return original()
 
+    async def reads_on() -> bool:
+        return reads > 4
+
+    async def polls() -> int:
+        await streams.change()  # writing to a closed stream ends it
+        return [task.get_name() for task in asyncio.all_tasks()].count("console events")
+
     monkeypatch.setattr(ledger, "read", counted)
     answers = [await streams.open(last="0") for _ in range(5)]
-    reads = 0
-    await asyncio.sleep(0.3)
-    assert 1 < reads <= 15  # five polls would have read 75 times
+    reads, begun = 0, loop.time()
+    await becomes(reads_on, True)
+    assert reads <= (loop.time() - begun) / events.POLL_SECONDS + 1  # five polls would read five times as often
     for answer in answers:
         answer.close()
-    await streams.change()  # writing to a closed stream ends it
-    await asyncio.sleep(0.1)
+    await becomes(polls, 0)
     reads = 0
     await asyncio.sleep(0.1)
     assert reads == 0
@@ -167,6 +174,9 @@ async def test_operator_has_a_limited_number_of_streams(streams: Streams, monkey
     assert refused.status == 429
     assert "oncall has 2 pages open" in await refused.text()
     first.close()
-    await streams.change()
-    await asyncio.sleep(0.1)
-    await streams.open(last="1")
+
+    async def status() -> int:
+        await streams.change()
+        return (await streams.client.get("/events")).status
+
+    await becomes(status, 200)
