@@ -11,7 +11,8 @@ from runbookd.addresses import AddressError
 from runbookd.addresses.postgres import AUTHORITY, DRIVER, LIBPQ_ONLY
 from tools.toolchain import paths
 
-LIBRARIES = sorted(paths.TOOLS.glob("*/**/libpq.so.5"))
+# Not all of `.tools`, where folders of other tests come and go.
+LIBRARIES = sorted(file for group in ("servers", "wheels") for file in paths.group_root(group).glob("**/libpq.so.5"))
 
 
 class Option(ctypes.Structure):

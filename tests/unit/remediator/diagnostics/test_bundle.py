@@ -1,8 +1,8 @@
 """The error of a part that cannot be read is masked."""
 
 import pytest
-from aiohttp.test_utils import unused_port
 
+from demo.servers.ports import free_port
 from remediator.diagnostics.bundle import read_all
 from remediator.model.remediation import Item, Scope, TargetName
 from remediator.remediations import REMEDIATIONS
@@ -12,7 +12,7 @@ from runbookd.inventory import RemediationSettings, Stack
 @pytest.fixture
 def silent_scope() -> Scope:
     """Make a scope on an address where no server listens."""
-    dsn = f"postgresql://127.0.0.1:{unused_port()}/shop?user=remediator"
+    dsn = f"postgresql://127.0.0.1:{free_port()}/shop?user=remediator"
     stack = Stack.model_validate({"postgres": {"main": {"dsn": dsn, "admin_dsn": dsn}}})
     return Scope(stack, TargetName("shop", "postgres", "main"), RemediationSettings(), "17")
 
