@@ -2,8 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import pytest
+
+from demo.servers.standby import StandbyServer
+from tests.integration.exporter.postgres.conftest import EQUIPPED
 
 WRITE = "CREATE TABLE IF NOT EXISTS written (id int); INSERT INTO written SELECT generate_series(1, 1000)"
 LAG = "pg_replication_lag_seconds"
@@ -221,12 +225,22 @@ async def test_checkpoints_are_counted(of_primary, primary) -> None:
     assert samples.value("pg_stat_wal_bytes_total") > before.value("pg_stat_wal_bytes_total")
 
 
-async def test_promoted_standby_is_read_as_a_primary_immediately(of_standby, follower) -> None:
-    before = await of_standby.read()
-    connection = of_standby.client
-    follower.sql("SELECT pg_promote()")
-    samples = await of_standby.read()
-    assert of_standby.client is connection
+@pytest.fixture
+def other_follower(servers_folder, primary) -> Iterator[StandbyServer]:
+    """Start a standby that the test may promote."""
+    server = StandbyServer(servers_folder / "promoted_standby", primary, settings=EQUIPPED)
+    server.start()
+    yield server
+    server.remove()
+
+
+async def test_promoted_standby_is_read_as_a_primary_immediately(make_reader, other_follower) -> None:
+    reader = make_reader(other_follower.dsn("metrics"))
+    before = await reader.read()
+    connection = reader.client
+    other_follower.sql("SELECT pg_promote()")
+    samples = await reader.read()
+    assert reader.client is connection
     assert (before.value("pg_replication_is_replica"), samples.value("pg_replication_is_replica")) == (1, 0)
     assert samples.value(LAG) is None
     assert [value for _, value in samples.series("runbook_exporter_part_success") if value == 0] == []

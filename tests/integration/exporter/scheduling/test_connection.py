@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from pathlib import Path
-from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
@@ -35,10 +34,9 @@ async def test_200_concurrent_scrapes_share_one_connection(start_exporter, limit
         POSTGRES.format(dsn=limited_postgres.dsn.replace(f":{limited_postgres.server.port}/", f":{port}/"))
     )
     for _ in range(2):
-        began = monotonic()
         pages = await asyncio.gather(*(exporter.get("/metrics") for _ in range(200)))
-        assert monotonic() - began < 10  # as long as Prometheus waits by default
         assert all(status == 200 and 'pg_up{stack="shop",target="main"} 1.0' in text for status, text in pages)
+    assert counter.round_trips < 100  # 28, most of the background: the scrapes share a reading, too
     assert counter.connections <= 2  # one for scrapes, one for the background
     await until(lambda: len(limited_postgres.backends()) == 1)
 
