@@ -12,12 +12,14 @@ from apprise.plugins.ntfy import NotifyNtfy
 from apprise.plugins.telegram import NotifyTelegram
 from apprise.utils.parse import parse_urls
 
-from remediator.escalation.apprise_log import silence
+from remediator.escalation.apprise_log import captured_lines, silence
 from runbookd.inventory import Secret, SecretError
 
 silence()
 _PLUGINS = NotificationManager()  # type: ignore[no-untyped-call]
 _SCHEMA = re.compile(r"\s*([A-Za-z][A-Za-z0-9_+-]*)://")
+# Apprise leaves out a recipient that it cannot read, and sends to the others.
+_DROPPED = re.compile(r"(?:Dropped|Dropping|Ignored|Ignoring) (?!the Fluxer path)")
 # Apprise loads these without a recipient, and then sends to no contact, or to the last writer to the bot.
 _RECIPIENTS: Sequence[tuple[type[NotifyBase], str, str]] = (
     (NotifyTelegram, "targets", "it names no chat; add its number, as in tgram://TOKEN/CHAT"),
@@ -65,9 +67,12 @@ def kind_of(address: str) -> str:
 
 def _plugin_of(address: str) -> NotifyBase:
     asset = apprise.AppriseAsset(async_mode=False, app_id="runbookd", app_desc="runbookd")
-    plugin = apprise.Apprise.instantiate(address, asset=asset)
+    with captured_lines() as lines:
+        plugin = apprise.Apprise.instantiate(address, asset=asset)
     if not isinstance(plugin, NotifyBase):
         raise AddressError(_problem(address))
+    if any(map(_DROPPED.match, lines)):
+        raise AddressError("one of its recipients is not valid, and would get no message; correct or remove it")
     return plugin
 
 

@@ -13,9 +13,13 @@ from apprise import NotifyFormat, NotifyType, OverflowMode
 from apprise.plugins.base import NotifyBase
 from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.email import NotifyEmail
+from apprise.plugins.firehydrant import NotifyFireHydrant
+from apprise.plugins.jira import NotifyJira
 from apprise.plugins.ntfy import NotifyNtfy
+from apprise.plugins.opsgenie import NotifyOpsgenie
 from apprise.plugins.pagerduty import NotifyPagerDuty
 from apprise.plugins.slack import NotifySlack, SlackMode
+from apprise.plugins.splunk import NotifySplunk
 from apprise.plugins.telegram import NotifyTelegram
 
 from remediator.escalation import markup
@@ -33,6 +37,14 @@ _APPRISE_TYPES = {
 }
 _PAGERDUTY_SEVERITIES = {Severity.OK: "info"}  # the others have the same names
 _NTFY_PRIORITIES = {Severity.OK: "low", Severity.INFO: "default", Severity.CRITICAL: "max"}  # the others: high
+_ALERT_PRIORITIES = {  # of Opsgenie and Jira: P1 is the highest
+    Severity.OK: 5,
+    Severity.INFO: 5,
+    Severity.WARNING: 3,
+    Severity.ERROR: 2,
+    Severity.CRITICAL: 1,
+}
+_NORMAL_PRIORITY = 3
 # Programs read these: their texts stay as they are. The others may mention a group.
 _MACHINES = frozenset({"json", "xml", "form"})
 
@@ -131,7 +143,7 @@ def _pagerduty(_plugin: NotifyPagerDuty, content: Content, _plain: bool) -> Rend
         "key": (content.key,) if content.key else (),
     }
     details = tuple((name, "\n".join(lines)[:MAX_BODY]) for name, lines in parts.items() if lines)
-    incident = sha256(content.incident.encode()).hexdigest() if content.incident else content.key[:255]
+    incident = _incident_id(content.incident) if content.incident else content.key[:255]
     summary = content.title[:1_024]
     is_over = content.is_over and bool(incident)
     return Rendered("", summary, NotifyFormat.TEXT, content.severity, incident, is_over, details)
@@ -176,6 +188,36 @@ def _send_other(plugin: NotifyBase, message: Rendered) -> bool:
     return bool(plugin.notify(**text, notify_type=severity, body_format=NotifyFormat.TEXT))
 
 
+def _send_new_alert(plugin: NotifyOpsgenie | NotifyJira, message: Rendered) -> bool:
+    """Send as an alert of its own.
+
+    Apprise would add a message that is no warning to an alert that it no longer knows, and report a success.
+    """
+    if plugin.action == "map":
+        plugin.action = "new"
+    if plugin.priority == _NORMAL_PRIORITY:  # the address sets none
+        plugin.priority = _ALERT_PRIORITIES[message.severity]
+    return _send_other(plugin, message)
+
+
+def _send_splunk(plugin: NotifySplunk, message: Rendered) -> bool:
+    """Send an event of the episode's own incident: by default all are one, and any end would close it."""
+    if message.incident and plugin.entity_id == f"{plugin.app_id}/{plugin.routing_key}":
+        plugin.entity_id = _incident_id(message.incident)
+    return _send_other(plugin, message)
+
+
+def _send_firehydrant(plugin: NotifyFireHydrant, message: Rendered) -> bool:
+    """Send to the episode's alert: by default the title tells alerts apart, and the end has another one."""
+    if message.incident and plugin.action == "map":
+        plugin.dedup = plugin.dedup or _incident_id(message.incident)
+    return _send_other(plugin, message)
+
+
+def _incident_id(incident: str) -> str:
+    return sha256(incident.encode()).hexdigest()
+
+
 def _schemas(plugin: NotifyBase) -> set[str]:
     return {str(each) for each in (plugin.protocol, plugin.secure_protocol) if isinstance(each, str)}
 
@@ -192,6 +234,10 @@ _SERVICES: Mapping[type[NotifyBase], tuple[Render, Send]] = {
     NotifyEmail: (_mail, _send_as_is),
     NotifyPagerDuty: (_pagerduty, _send_pagerduty),
     NotifyNtfy: (_ntfy, _send_ntfy),
+    NotifyOpsgenie: (_other, _send_new_alert),
+    NotifyJira: (_other, _send_new_alert),
+    NotifySplunk: (_other, _send_splunk),
+    NotifyFireHydrant: (_other, _send_firehydrant),
 }
 
 

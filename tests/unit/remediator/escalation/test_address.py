@@ -42,6 +42,14 @@ SECRET = "s3cr3tT0kenAbcdefgh"
             f"https://hooks.example/{SECRET}",
             "Apprise knows no service at this web address; for a webhook of your own, begin it with json:// or jsons://",
         ),
+        (
+            f"mailto://mail.example.com/oncall@example.com/{SECRET}?from=a@example.com",
+            "one of its recipients is not valid, and would get no message; correct or remove it",
+        ),
+        (
+            f"telnyx://{SECRET}{SECRET}@15551234567/15557654321/{SECRET}",
+            "one of its recipients is not valid, and would get no message; correct or remove it",
+        ),
         (f"json://127.0.0.1:9/x, foo{SECRET}://y", "Apprise has no service of its schema"),
     ],
 )

@@ -2,10 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+from apprise.plugins import jira, opsgenie
+from apprise.plugins.firehydrant import NotifyFireHydrant
+from apprise.plugins.splunk import NotifySplunk
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -213,3 +218,46 @@ def test_other_service_gets_text_that_mentions_nobody(services: Services) -> Non
     assert services.only().mentions == []
     for line in (HOSTILE, "what next: runbookctl approve 7", LINK):
         assert line in re.sub(r"\\([\W_])", r"\1", shown)
+
+
+@pytest.fixture
+def alerts(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the list of what Opsgenie, Jira, Splunk On-Call and FireHydrant get."""
+    base, payloads = f"http://127.0.0.1:{services.port}", list[Any]()
+    monkeypatch.setitem(opsgenie.OPSGENIE_API_LOOKUP, "us", f"{base}/opsgenie")
+    monkeypatch.setitem(jira.JIRA_API_LOOKUP, "us", f"{base}/jira")
+    monkeypatch.setattr(NotifySplunk, "notify_url", f"{base}/splunk/{{apikey}}/{{routing_key}}")
+    monkeypatch.setattr(NotifyFireHydrant, "notify_url", f"{base}/firehydrant/{{token}}")
+
+    def keep(_service: str, payload: Any) -> tuple[int, Any]:
+        payloads.append(payload)
+        return 200, {"requestId": "1"}
+
+    services.refuse = keep
+    return payloads
+
+
+@pytest.mark.parametrize("schema", ["opsgenie", "jira"])
+def test_alert_service_gets_every_message_with_its_priority(alerts: list[Any], schema: str) -> None:
+    for severity in Severity:
+        send(f"{schema}://{'a' * 36}", content("x", severity=severity))
+    assert [alert["priority"] for alert in alerts] == ["P5", "P5", "P3", "P2", "P1"]
+
+
+@pytest.mark.parametrize(
+    ("address", "key", "end"),
+    [
+        ("splunk://routing@apikey", "entity_id", ("message_type", "RECOVERY")),
+        ("firehydrant://token", "idempotency_key", ("status", "CLOSED")),
+    ],
+)
+def test_end_resolves_the_alert_of_its_own_episode_only(
+    alerts: list[Any], address: str, key: str, end: tuple[str, str]
+) -> None:
+    begun = content("x", severity=Severity.ERROR)
+    send(address, begun)
+    send(address, replace(begun, incident="shop/clear_folder/shop/postgres/main/2"))
+    send(address, content(title="[shop] resolved", severity=Severity.OK))
+    first, other, last = alerts
+    assert first[key] == last[key] != other[key]
+    assert end in last.items()
