@@ -116,7 +116,7 @@ def _quarters_of_change(day: date, zone: ZoneInfo) -> Iterator[datetime]:
     midnight, next_midnight = (datetime.combine(each, time(), tzinfo=zone) for each in (day, day + _DAY))
     if midnight.utcoffset() != next_midnight.utcoffset():
         quarter = midnight.astimezone(UTC)
-        while quarter < next_midnight:
+        while quarter <= next_midnight:
             yield quarter
             quarter += _QUARTER
 

@@ -169,6 +169,11 @@ def test_window_of_the_early_hours_opens_in_every_week_of_the_year(zone: str) ->
             moment = start + timedelta(days=1)
 
 
+def test_window_ends_where_the_clocks_skip_the_rest_of_its_day() -> None:
+    nuuk = window(["sat"], "20:00", "23:30", "America/Nuuk")  # on 2026-03-29 at 01:00 UTC, 23:00 becomes 00:00
+    assert end_after(nuuk, at("2026-03-28T23:00:00Z")) == at("2026-03-29T01:00:00Z")
+
+
 def test_window_on_a_day_that_a_zone_skipped_opens_the_day_after() -> None:
     """Samoa had no 30 December 2011: it moved across the date line."""
     weekly = window(["fri"], "10:00", "11:00", "Pacific/Apia")
