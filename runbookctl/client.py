@@ -24,7 +24,7 @@ class RemediatorClient:
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send `body` as JSON, and return the decoded answer."""
-        return self._call("POST", path, json=body)
+        return self._call("POST", path, json=_readable(body))
 
     def post_file(self, path: str, content: bytes) -> Any:
         """Send `content` unchanged, and return the decoded answer."""
@@ -44,4 +44,11 @@ class RemediatorClient:
     ) -> Any:
         from runbookctl.api import RemediatorApi
 
-        return RemediatorApi(self._url, self._token_file).call(method, path, query, seconds, **body)
+        return RemediatorApi(self._url, self._token_file).call(method, path, _readable(query), seconds, **body)
+
+
+def _readable(value: Any) -> Any:
+    """Return `value` with its texts as UTF-8, and a sign for what is none: no reason may keep a pause from its effect."""
+    if isinstance(value, Mapping):
+        return {name: _readable(each) for name, each in value.items()}
+    return value.encode(errors="surrogateescape").decode(errors="replace") if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Standard output and standard error, whatever they are: a terminal of any encoding, a full disk, a closed pipe."""
+"""The standard streams, whatever they are: closed, a terminal of any encoding, a full disk, a closed pipe."""
 
 import errno
 import os
@@ -14,6 +14,8 @@ def run_with_output(command: Callable[[], int]) -> int:
 
     A reader that closes the pipe, such as `head`, has what it wanted: then nothing is reported.
     """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for as long as the command runs
     if sys.stdout is None:
         _report("standard output is closed: nothing can be printed; open it")
         return 1

@@ -65,3 +65,16 @@ def test_pipe_gets_no_padding(connection: dict[str, str]) -> None:
         lines = subprocess.run([*PROGRAM, *command], env=connection, capture_output=True, text=True).stdout.splitlines()
         assert lines
         assert [line for line in lines if line != line.rstrip() or "   " in line] == []
+
+
+def test_reason_of_any_encoding_pauses(connection: dict[str, str]) -> None:
+    for reason, shown in ((b"gr\xc3\xb6\xc3\x9fe", "größe"), (b"gr\xf6\xdfe", "gr\ufffd\ufffde")):
+        command = [*PROGRAM, "pause", "--reason", reason, "-o", "json"]
+        result = subprocess.run(command, env={**connection, **ASCII}, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, result.stderr
+        assert shown in subprocess.run([*PROGRAM, "status"], env=connection, capture_output=True, text=True).stdout
+
+
+def test_question_with_closed_standard_input_starts_nothing(connection: dict[str, str]) -> None:
+    result = shell(["start", "collect_diagnostics", "shop/stack/shop"], "<&-", connection)
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False), result.stderr
