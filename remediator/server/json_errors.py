@@ -18,6 +18,7 @@ from remediator.model.errors import (
     TargetUnreachable,
     WrongState,
 )
+from remediator.server.request_body import NUL
 
 _FORWARDED_HEADERS = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE)
 STATUS: dict[type[RemediatorError], int] = {
@@ -44,6 +45,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     """Answer errors below `/api/`, unknown paths and methods included, with JSON."""
     if not request.path.startswith("/api/"):
         return await handler(request)
+    if "\0" in request.path or "\0" in request.query_string:
+        return web.json_response({"error": f"address: {NUL}"}, status=400)
     try:
         return await handler(request)
     except tuple(STATUS) as error:

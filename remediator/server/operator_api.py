@@ -173,6 +173,11 @@ class Api:
 
     async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
         """Resume one stack, or end the pauses of all stacks; the audit trail keeps the reason."""
+        # A misspelled `stack` would end the pauses of all stacks.
+        if unknown := sorted(request.query.keys() - {"stack", "reason"}):
+            raise web.HTTPBadRequest(text=f"{unknown[0][:50]!r} is no parameter here; give stack, reason, or both\n")
+        if len(request.query.getall("stack", [])) > 1:
+            raise web.HTTPBadRequest(text="stack: is given twice; give one stack, or none for all\n")
         stack, reason = request.query.get("stack"), request.query.get("reason", "").strip()
         ended_count = await resume(self._context, stack, operator, reason)
         return web.json_response({"ended": ended_count})

@@ -35,8 +35,24 @@ async def test_a_reason_to_resume_that_is_too_long_is_refused(client: ApiTestCli
     assert (answer.status, "at most 500" in await answer.text()) == (400, True)
 
 
+@pytest.mark.parametrize("query", ["?stak=shop", "?stack=shop&stack=shop", "?stack=sh%00op", "?stack="])
+async def test_end_of_a_pause_that_is_in_doubt_ends_none(client: ApiTestClient, query: str) -> None:
+    await client.post("/api/v1/pause", json={"reason": "x"}, headers=ONCALL)
+    answer = await client.delete(f"/api/v1/pause{query}", headers=ONCALL)
+    assert answer.status == 400, await answer.text()
+    assert len((await (await client.get("/api/v1/pause", headers=ONCALL)).json())["pauses"]) == 1
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"reason": ""}', b'{"reason": "x", "for": "soon"}', b'{"reason": "x", "stack": "nobody"}']
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"reason": ""}',
+        b'{"reason": "a\\u0000"}',
+        b'{"reason": "x", "for": "soon"}',
+        b'{"reason": "x", "stack": "nobody"}',
+    ],
 )
 async def test_malformed_pause_is_refused(client: ApiTestClient, body: bytes) -> None:
     answer = await client.post("/api/v1/pause", data=body, headers=ONCALL)
