@@ -51,12 +51,14 @@ local STALLED = {
 }
 
 -- A job that failed with attempts left was given up by the application: UnrecoverableError and classes derived from it,
--- discard(), a backoff of -1. Without attempts left, the class of one of its errors tells.
+-- discard(), a backoff of -1. Without attempts left, the class of one of its errors tells: BullMQ for Python keeps a
+-- traceback, whose last line begins with the class and its module.
 local function given_up(job)
   return job.reason == 'bullmq:unrecoverable'
     or (tonumber(job.attempts) or 0) < (tonumber(job.options.attempts) or 0)
     or string.sub(job.stacktrace, 1, #'["UnrecoverableError') == '["UnrecoverableError'
     or string.find(job.stacktrace, '","UnrecoverableError', 1, true) ~= nil
+    or string.find(job.stacktrace, '"Traceback .*\\n[%w_.]*UnrecoverableError[:\\]') ~= nil
 end
 
 -- Age counts from when the job was due for the first time.

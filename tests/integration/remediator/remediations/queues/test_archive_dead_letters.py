@@ -191,6 +191,22 @@ async def test_any_bytes_of_a_job_come_back(bull, redis, dead, folder, server) -
     await raw.aclose()
 
 
+async def test_proof_in_a_long_list_takes_redis_no_second(bull, redis, dead) -> None:
+    """The jobs are gone by then, so that looking for each in the whole list would end at its other end."""
+    job = await bull(5, "add", queue=DLQ)
+    for number in range(99):
+        await redis.hset(f"{DLQ_KEY}:copy-{number}", mapping=await redis.hgetall(f"{DLQ_KEY}:{job}"))
+        await redis.lpush(f"{DLQ_KEY}:wait", f"copy-{number}")
+    plan = await STEPS.plan_of(dead("{name}-dlq"))
+    assert await in_one_effect(dead("{name}-dlq"), plan) == [ItemState.APPLIED] * 100
+    for start in range(0, 300_000, 10_000):
+        await redis.lpush(f"{DLQ_KEY}:wait", *range(10**6 + start, 10**6 + start + 10_000))
+    await redis.slowlog_reset()
+    async with STEPS.open_session(dead("{name}-dlq")) as session:
+        assert (await session.verify(plan.items)).clean
+    assert max((entry["duration"] for entry in await redis.slowlog_get(100)), default=0) < 300_000  # microseconds
+
+
 async def test_archive_is_private_and_has_a_checksum(bull, dead, folder) -> None:
     await bull(5, "fail", count=2)
     plan = await STEPS.plan_of(dead())

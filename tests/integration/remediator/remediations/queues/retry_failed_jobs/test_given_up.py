@@ -1,5 +1,6 @@
 """A job that the application or BullMQ gave up for good, or that is too old, is left out and counted."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -62,6 +63,22 @@ async def test_job_given_up_in_an_earlier_attempt_is_not_retried(bull, redis, sc
     [job] = await bull(3, "fail", count=1)
     await redis.hset(f"{KEY}:{job}", "stacktrace", r'["Error: a \\n at x","UnrecoverableError: b","Error: c"]')
     assert (await plan_of(scope())).evidence["left_out"] == {"given_up": 1}
+
+
+@pytest.mark.parametrize(
+    ("last_line", "left_out"),
+    [
+        ("bullmq.custom_errors.unrecoverable_error.UnrecoverableError: card 7", {"given_up": 1}),
+        ("UnrecoverableError", {"given_up": 1}),
+        ("ValueError: no UnrecoverableError: here", {}),
+        ("shop.NotUnrecoverableErrors: x", {}),
+    ],
+)
+async def test_job_given_up_by_a_worker_in_python_is_not_retried(bull, redis, scope, last_line: str, left_out) -> None:
+    [job] = await bull(5, "fail", count=1)
+    stack = f'Traceback (most recent call last):\n  File "worker.py", line 7, in process\n{last_line}\n'
+    await redis.hset(f"{KEY}:{job}", "stacktrace", json.dumps([stack]))
+    assert (await plan_of(scope())).evidence["left_out"] == left_out
 
 
 @pytest.mark.parametrize(
