@@ -48,7 +48,7 @@ class RemediatorClient:
 
 
 def _readable(value: Any) -> Any:
-    """Return `value` with its texts as UTF-8, and a sign for what is none: no reason may keep a pause from its effect."""
+    """Return `value` with its texts as UTF-8, and a sign for other bytes: no pause may fail for them."""
     if isinstance(value, Mapping):
         return {name: _readable(each) for name, each in value.items()}
     return value.encode(errors="surrogateescape").decode(errors="replace") if isinstance(value, str) else value

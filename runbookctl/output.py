@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
@@ -15,7 +16,7 @@ def run_with_output(command: Callable[[], int]) -> int:
     A reader that closes the pipe, such as `head`, has what it wanted: then nothing is reported.
     """
     if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for as long as the command runs
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as the command runs
     if sys.stdout is None:
         _report("standard output is closed: nothing can be printed; open it")
         return 1
