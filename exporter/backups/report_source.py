@@ -12,6 +12,7 @@ import aiohttp
 from exporter.errors import Fault, TargetMisconfigured, TargetRefused, TargetUnavailable
 from runbookd.addresses import AddressError
 from runbookd.addresses.http import HttpAddress, read_http_address
+from runbookd.endpoints.request import HEADER_BYTES, HEADERS
 from runbookd.http_errors import http_error_text
 from runbookd.inventory import BackupReport, SecretError
 from runbookd.service import VERSION
@@ -66,7 +67,7 @@ def _read_file(file: Path) -> ReportText:
 async def _fetch_url(url: str) -> ReportText:
     try:
         async with (
-            aiohttp.ClientSession(headers=_HEADERS) as session,
+            aiohttp.ClientSession(headers=_HEADERS, max_field_size=HEADER_BYTES, max_headers=HEADERS) as session,
             session.get(url, allow_redirects=False) as response,
         ):
             if response.status != 200:

@@ -14,13 +14,12 @@ from exporter.http.tls import CURRENT, Handshake, WatchedContext
 from exporter.metric import Sample
 from runbookd.endpoints.body import BodyProblem, read_body
 from runbookd.endpoints.judgement import Fault, faults_of, version_of
-from runbookd.endpoints.request import BROWSER_REDIRECTS, EndpointRequest
+from runbookd.endpoints.request import BROWSER_REDIRECTS, HEADER_BYTES, HEADERS, EndpointRequest
 from runbookd.http_errors import http_error_text
 from runbookd.inventory.http import IpVersion
 
 # Enough to see that a body arrives, where its contents do not count: the probe does not wait for an endless stream.
 BODY_BYTES = 65_536
-_HEADER_BYTES = 256 * 1024  # the limit of browsers, roughly
 _FAMILIES = {IpVersion.ANY: AF_UNSPEC, IpVersion.V4: AF_INET, IpVersion.V6: AF_INET6}
 
 
@@ -118,8 +117,9 @@ class HttpClient(Client):
             headers=self._request.headers,
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # cookies of IP addresses, too
             auto_decompress=False,  # what counts of the body is decompressed within its limit
-            max_line_size=_HEADER_BYTES,
-            max_field_size=_HEADER_BYTES,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
             trace_configs=[phases.trace()],
         )
 

@@ -11,7 +11,7 @@ from exporter.errors import TargetMisconfigured, TargetRefused, TargetUnavailabl
 from runbookd.addresses import AddressError
 from runbookd.addresses.http import HttpAddress, read_http_address
 from runbookd.endpoints.body import BodyProblem, read_body
-from runbookd.endpoints.request import basic_header, trust
+from runbookd.endpoints.request import HEADER_BYTES, HEADERS, basic_header, trust
 from runbookd.http_errors import http_error_text
 from runbookd.inventory import SecretError
 from runbookd.inventory.search import SearchTarget
@@ -47,7 +47,14 @@ class SearchConnection:
             raise TargetMisconfigured(f"url: {error}") from None
         connector = aiohttp.TCPConnector(ssl=tls, limit=2)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=None)  # the scraper's deadline holds
-        session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers, auto_decompress=False)
+        session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            headers=headers,
+            auto_decompress=False,
+            max_field_size=HEADER_BYTES,  # a cluster warns of each deprecated setting in a header
+            max_headers=HEADERS,
+        )
         return cls(address, session)
 
     async def get(self, path: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from runbookd.endpoints.body import read_body
-from runbookd.endpoints.request import BROWSER_REDIRECTS, EndpointRequest
+from runbookd.endpoints.request import BROWSER_REDIRECTS, HEADER_BYTES, HEADERS, EndpointRequest
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,11 @@ async def fetch(request: EndpointRequest, tls: ssl.SSLContext, seconds: float | 
             connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=None),
             headers=request.headers,
+            cookie_jar=aiohttp.CookieJar(unsafe=True),  # cookies of IP addresses, too
             auto_decompress=False,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
         ) as session,
         session.request(
             target.method,

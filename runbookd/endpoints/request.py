@@ -9,7 +9,9 @@ from runbookd.inventory import SecretError
 from runbookd.inventory.http import BasicAuth, HttpTarget, ProbeTls
 from runbookd.inventory.requests import read_headers
 
-BROWSER_REDIRECTS = 20  # as many as browsers follow, roughly: a page that they show is not down
+# The limits of browsers, roughly: a page that they show is not down.
+BROWSER_REDIRECTS = 20
+HEADER_BYTES, HEADERS = 256 * 1024, 1000
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ Refuse = Callable[[int, str], Awaitable[str]]
 
 @pytest.fixture
 async def refuse() -> AsyncIterator[Refuse]:
-    """Start a storage that gives the same answer to every request."""
+    """Start a storage that gives the same answer to every request, with a header as large as some proxies add."""
     runners: list[web.AppRunner] = []
 
     async def start(status: int, text: str) -> str:
         async def answer(_: web.Request) -> web.Response:
-            return web.Response(status=status, text=text)
+            return web.Response(status=status, text=text, headers={"X-Large": "x" * 9_000})
 
         app = web.Application()
         app.router.add_get("/{path:.*}", answer)

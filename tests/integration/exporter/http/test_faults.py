@@ -8,6 +8,8 @@ import pytest
 import trustme
 from aiohttp import web
 
+from remediator.clients.http_probe import probe
+from runbookd.inventory import HttpTarget, SecretStr
 from tests.integration.exporter.http.site import serve
 from tests.integration.exporter.http.test_collector import inventory
 
@@ -18,6 +20,8 @@ async def site() -> AsyncIterator[str]:
 
     async def page(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
+        if name == "headers":
+            return web.Response(headers={f"X-{number}": "x" for number in range(300)})
         if name == "header":
             return web.Response(headers={"X-Large": "x" * 9 * 1024, "Set-Cookie": f"s={'y' * 12_000}"})
         if name == "login" and "session" not in request.cookies:
@@ -38,13 +42,16 @@ async def site() -> AsyncIterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("path", ["/header", "/login", "/brotli", "/hop15", "/fine#part", "/fine?token=hunter2"])
+@pytest.mark.parametrize(
+    "path", ["/header", "/headers", "/login", "/brotli", "/hop15", "/fine#part", "/fine?token=hunter2"]
+)
 async def test_page_that_browsers_show_succeeds(start_exporter, site, path: str) -> None:
     exporter = await start_exporter(inventory(site + path))
     for _ in range(2):
         page = await exporter.scrape()
         assert page.value("probe_success") == 1, (await exporter.get("/"))[1]
         assert page.value("probe_http_status_code") == 200
+    assert await probe(HttpTarget(url=SecretStr(site + path))) is None  # as the remediator does after a restart
 
 
 @pytest.fixture

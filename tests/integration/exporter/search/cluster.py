@@ -90,7 +90,8 @@ class Cluster:
 
     def _compressed(self, document: Any) -> web.Response:
         body = gzip.compress(json.dumps(document).encode())
-        return web.Response(body=body, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        return web.Response(body=body, headers={**headers, "Warning": f'299 - "deprecated: {"x" * 9_000}"'})
 
 
 @asynccontextmanager
