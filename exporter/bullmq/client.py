@@ -23,10 +23,11 @@ from exporter.collector import NOT_YET, Client, Reading
 from exporter.errors import TargetRefused
 from exporter.metric import Rows, Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
+from exporter.redis.info import parse_info
 from exporter.series import MAX_SERIES
 from runbookd.redis_errors import redis_error_text
 
-_PING = pack_commands([("PING",)])  # so that a server without queues is checked as well
+_SERVER = pack_commands([("PING",), ("INFO", "REPLICATION")])  # a server without queues is checked as well
 T = TypeVar("T")
 # Queues whose replies are read between two turns of other tasks.
 _TURN = 25
@@ -41,6 +42,12 @@ CLUSTER = (
     "the server is a node of a Redis Cluster, which holds only a part of the queues; clusters are not supported for "
     "queues, so remove the target"
 )
+_LOST = (
+    "the server is a replica that has lost its primary, so its queues are outdated; repair the replication, or set the "
+    "address of the primary"
+)
+LOST_SECONDS = 60
+"""A connection to the primary that is back within this time costs nothing."""
 _CLUSTER_ERRORS = ("MOVED ", "ASK ", "CROSSSLOT ", "CLUSTERDOWN ")
 # Errors about a command that a rule or a proxy refuses.
 _REFUSED_COMMAND = ("NOPERM ", "ERR unknown command")
@@ -102,11 +109,13 @@ class QueuesClient(Client):
         """Read all queues at once, without those that cannot be read."""
         clients = [_CLIENTS] if self._state.worker_count_due(now) else []
         packed, counts = await _requests(list(trackers.values()), lambda tracker: tracker.request(slow=slow), now)
-        replies = await self._connection.execute(b"".join([_PING, *clients, *packed]), 1 + len(clients) + sum(counts))
+        request, count = b"".join([_SERVER, *clients, *packed]), 2 + len(clients) + sum(counts)
+        replies = await self._connection.execute(request, count)
+        _check_replica(replies[1])
         if clients:
-            self._state.update_workers(replies[1], self._connection.database, now)
+            self._state.update_workers(replies[2], self._connection.database, now)
         snapshots: dict[str, QueueSnapshot] = {}
-        parts = list(zip(trackers.items(), _parts(replies, 1 + len(clients), counts), strict=True))
+        parts = list(zip(trackers.items(), _parts(replies, 2 + len(clients), counts), strict=True))
         async for turn in _in_turns(parts):
             for (name, tracker), part in turn:
                 if (snapshot := tracker.snapshot(part, now)) is not None:
@@ -150,6 +159,14 @@ class DiscoveryClient(Client):
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
+
+
+def _check_replica(text: object) -> None:
+    """Raise TargetRefused if the server is a replica that lost its primary: it shows the queues of that time."""
+    fields = parse_info(text) if isinstance(text, bytes) else {}
+    seconds = int(fields.get("master_link_down_since_seconds", 0))  # -1 without any connection so far
+    if fields.get("master_link_status") == "down" and not 0 <= seconds < LOST_SECONDS:
+        raise TargetRefused(_LOST)
 
 
 def _check_answers(ping: object, trackers: Collection[QueueTracker], snapshots: Mapping[str, QueueSnapshot]) -> None:

@@ -16,7 +16,11 @@ from exporter.bullmq.snapshot import (
 )
 from exporter.metric import Metric, Row, Rows, Sample, counter, gauge
 
-UP = gauge("bullmq_up", "Whether the queues' Redis answers and the queues are known (1).", source="PING")
+UP = gauge(
+    "bullmq_up",
+    "Whether the queues' Redis answers and the queues are known (1); 0 on a replica that has lost its primary.",
+    source="PING, INFO replication",
+)
 QUEUES = gauge(
     "bullmq_discovered_queues",
     "Queues known so far.",

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import pytest
 import redis
 
 from demo.servers.redis import RedisServer
+from exporter.bullmq.client import _check_replica
+from exporter.errors import TargetRefused
 from exporter.redis.info import InfoSamples, parse_info
 
 INVENTORY = (
@@ -158,6 +160,25 @@ async def test_cluster_is_named_for_queues_and_read_as_one_node(start_exporter, 
     assert page.value("redis_instance_info", redis_mode="cluster") == 1
     assert "shop/queues/jobs: the server is a node of a Redis Cluster" in debug
     assert "the server is one node of a Redis Cluster: all numbers are those of this node" in debug
+
+
+async def test_queues_of_a_replica_without_its_primary_are_not_shown(start_exporter, start_redis) -> None:
+    server = start_redis("")
+    exporter = await start_exporter(INVENTORY.format(url=server.url(), queues="names: [mail]"))
+    assert (await exporter.scrape()).value("bullmq_queue_jobs", queue="mail", state="waiting") == 1
+    with redis.Redis(port=server.port) as client:
+        client.replicaof("127.0.0.1", 1)
+    page = await exporter.scrape()
+    assert (page.value("redis_up"), page.value("bullmq_up")) == (1, 0)
+    assert page.series("bullmq_queue_jobs") == {}
+    assert "a replica that has lost its primary, so its queues are outdated" in (await exporter.get("/"))[1]
+
+
+@pytest.mark.parametrize(("seconds", "is_lost"), [(59, False), (60, True), (-1, True)])
+def test_replica_is_lost_after_a_minute(seconds: int, is_lost: bool) -> None:
+    text = f"role:slave\r\nmaster_link_status:down\r\nmaster_link_down_since_seconds:{seconds}\r\n".encode()
+    with pytest.raises(TargetRefused) if is_lost else nullcontext():
+        _check_replica(text)
 
 
 class SentinelServer(RedisServer):
