@@ -6,6 +6,7 @@ Prometheus reads copies of one page under other names, so that only its own cost
 healthy stack has, and once with more, whose quantities are missing, so that each stack has alerts.
 """
 
+import argparse
 import json
 import threading
 import time
@@ -214,4 +215,5 @@ def _value(server: PrometheusServer, name: str) -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__).parse_args()
     main()

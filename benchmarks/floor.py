@@ -4,11 +4,11 @@ It uses the exporter's drivers and its HTTP server, and nothing else of the proj
 addresses, the SQL statement, the requests to Redis with their numbers of replies, and the page.
 """
 
+import argparse
 import asyncio
 import base64
 import gc
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +72,8 @@ async def _serve(recording: dict[str, Any], port: int) -> None:
 
 if __name__ == "__main__":
     gc.freeze()
-    asyncio.run(_serve(json.loads(Path(sys.argv[1]).read_text()), int(sys.argv[2])))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.floor", description=__doc__)
+    parser.add_argument("recording", type=Path)
+    parser.add_argument("port", type=int)
+    arguments = parser.parse_args()
+    asyncio.run(_serve(json.loads(arguments.recording.read_text()), arguments.port))

@@ -4,6 +4,7 @@ The cost is requests and the exporter's CPU. The server runs in another process,
 counts. Fails if a million old backups cost over twice as much as a thousand.
 """
 
+import argparse
 import asyncio
 import json
 import subprocess
@@ -89,4 +90,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.listing", description=__doc__).parse_args()
     sys.exit(main())

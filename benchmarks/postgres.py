@@ -4,6 +4,7 @@ The server has 10,000 tables and 5,000 statements. `python -m benchmarks.postgre
 fails if a reading takes over half a second or returns over 10,000 series.
 """
 
+import argparse
 import asyncio
 import shutil
 import sys
@@ -120,4 +121,5 @@ async def _jobs(collector: PostgresCollector) -> Sequence[str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.postgres", description=__doc__).parse_args()
     main()

@@ -4,6 +4,7 @@
 of prometheus_client in either format, with all values changed, or if the pages differ in a byte.
 """
 
+import argparse
 import gzip
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -127,4 +128,5 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.rendering", description=__doc__).parse_args()
     main()

@@ -1,5 +1,6 @@
 """How long a replay takes: 30 days in steps of 15 s, 50 alerts that fire 5 % of the time."""
 
+import argparse
 import random
 import resource
 import time
@@ -87,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.replay", description=__doc__).parse_args()
     main()

@@ -4,6 +4,7 @@
 disk at each commit, as in production.
 """
 
+import argparse
 import asyncio
 import tempfile
 from asyncio.subprocess import Process
@@ -125,4 +126,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.replicas", description=__doc__).parse_args()
     main()

@@ -4,6 +4,7 @@
 and posts to it as Alertmanager does. It prints each measurement with its limit, and fails if one is missed.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -191,4 +192,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.webhook", description=__doc__).parse_args()
     main()

@@ -1,7 +1,7 @@
 """The server of benchmarks.webhook: the real application with a dummy remediation."""
 
+import argparse
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -109,5 +109,8 @@ async def floor(request: web.Request) -> web.Response:
 
 if __name__ == "__main__":
     configure_logs("warning")
-    own_folder = Path(sys.argv[1])
-    asyncio.run(serve(own_folder, sys.argv[2] if sys.argv[2:] else f"sqlite:///{own_folder}/ledger.db"))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.webhook_server", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("ledger", nargs="?", help="address of the ledger; default: a SQLite file in the folder")
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.folder, arguments.ledger or f"sqlite:///{arguments.folder}/ledger.db"))

@@ -1,5 +1,6 @@
 """`python -m grafana.build` writes the dashboards' JSON and the alerts' links to them from their sources."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -25,5 +26,6 @@ def write(folder: Path = FOLDER) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m grafana.build", description=__doc__).parse_args()
     write()
     links.FILE.write_text(links.rules_text(), encoding="utf-8")

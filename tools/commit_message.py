@@ -1,5 +1,6 @@
 """Checks commit messages for `area: imperative summary`; installed as a Git hook."""
 
+import argparse
 import re
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ def _subject_problems(subject: str) -> Iterator[str]:
 
 def main() -> int:
     """Print the problems of the message in Git's file; return 1 if there are any."""
-    lines = list(problems(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    parser = argparse.ArgumentParser(prog="python -m tools.commit_message", description=__doc__)
+    parser.add_argument("file", type=Path, help="Git's file with the message")
+    lines = list(problems(parser.parse_args().file.read_text(encoding="utf-8")))
     for problem in lines:
         print(f"commit-msg: {problem}", file=sys.stderr)
     return 1 if lines else 0

@@ -3,6 +3,7 @@
 The remediator runs this file as a command of the inventory, so it imports only the standard library.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -29,4 +30,6 @@ def _started(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    main(parser.parse_args().folder)

@@ -4,6 +4,7 @@ Each guard is removed in a temporary copy of the project. Exit 0: every test nam
 Exit 1: the output lists the tests that did not, and how they failed otherwise.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -119,6 +120,9 @@ def guards_of(chosen: Sequence[Invariant]) -> list[tuple[int, Guard]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Check all guards, or those of the named invariants; print the results and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.invariants.mutants", description=__doc__)
+    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="of invariants; default: all")
+    arguments = parser.parse_args(arguments).numbers
     if unknown := set(arguments) - {str(each.number) for each in invariants()}:
         print(f"unknown invariant {', '.join(sorted(unknown))}; see {FOLDER.relative_to(ROOT)}", file=sys.stderr)
         return 2

@@ -5,6 +5,7 @@ Each number is raised by 1; each comparison of an alert is reversed and made to 
 no case detected.
 """
 
+import argparse
 import re
 import shutil
 import sys
@@ -125,4 +126,5 @@ def _failure_output(promtool: RunTool, file: Path) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.rules.mutants", description=__doc__).parse_args()
     sys.exit(main())

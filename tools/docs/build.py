@@ -1,5 +1,7 @@
 """Write the generated parts of docs and deploy/runbooks, and the pictures of packages: `python -m tools.docs.build`."""
 
+import argparse
+
 from tools.docs.alerts_tables import alerts_page
 from tools.docs.boards_page import boards_page
 from tools.docs.coverage_page import coverage_page
@@ -31,4 +33,5 @@ def write() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.docs.build", description=__doc__).parse_args()
     write()

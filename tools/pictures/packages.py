@@ -4,6 +4,7 @@ It writes docs/pictures/packages/*.svg from the code itself: a box per package, 
 its docstring, and an arrow per import. An arrow that a longer path replaces is left out.
 """
 
+import argparse
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -122,4 +123,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.pictures.packages", description=__doc__).parse_args()
     main()

@@ -3,6 +3,7 @@
 It writes docs/pictures/timeline.svg with the numbers of .demo/report.json; nothing is drawn that was not measured.
 """
 
+import argparse
 import io
 import json
 import re
@@ -56,4 +57,5 @@ def _cell(seconds: float | None) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.pictures.timeline", description=__doc__).parse_args()
     main()

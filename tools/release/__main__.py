@@ -4,6 +4,7 @@ Each step passes, says what to do, or says why it could not be run here. Nothing
 commands that a person types. The wheel, the source archive and the list of components (SBOM) are in dist/ afterwards.
 """
 
+import argparse
 import json
 import os
 import re
@@ -176,9 +177,11 @@ The rest is yours:
 
 def main() -> None:
     """Run the named steps, or all; exit with 1 unless each is met."""
-    if unknown := set(sys.argv[1:]) - set(STEPS):
+    parser = argparse.ArgumentParser(prog="python -m tools.release", description=__doc__)
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"default: all, which are {', '.join(STEPS)}")
+    names = parser.parse_args().steps or list(STEPS)
+    if unknown := set(names) - set(STEPS):
         sys.exit(f"no such step: {', '.join(sorted(unknown))}; there are: {', '.join(STEPS)}")
-    names = sys.argv[1:] or list(STEPS)
     left = [name for name in names if not _passes(name, STEPS[name])]
     if names == list(STEPS):
         print(BY_HAND)

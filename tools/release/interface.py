@@ -4,6 +4,7 @@
 only as docs/reference/compatibility.md says; `--write` adds the new ones, and with `--remove` drops the missing ones.
 """
 
+import argparse
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -126,10 +127,14 @@ def missing_and_new() -> tuple[list[str], list[str]]:
 
 def main() -> None:
     """Compare, or write; exit with 1 if a name is missing."""
+    parser = argparse.ArgumentParser(prog="python -m tools.release.interface", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="add the new names, if none is missing")
+    parser.add_argument("--remove", action="store_true", help="with --write: also drop the missing names")
+    arguments = parser.parse_args()
     missing, new = missing_and_new()
     for line in [*(f"missing: {each}" for each in missing), *(f"new: {each}" for each in new)]:
         print(line)
-    if "--write" in sys.argv and (not missing or "--remove" in sys.argv):
+    if arguments.write and (arguments.remove or not missing):
         FILE.write_text("\n".join(sorted(interface())) + "\n", encoding="utf-8")
     elif missing:
         sys.exit(1)
