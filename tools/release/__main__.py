@@ -6,10 +6,8 @@ commands that a person types. The wheel, the source archive and the list of comp
 
 import argparse
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -20,6 +18,7 @@ from typing import Any
 from tools.docs import ROOT
 from tools.docs.licences_page import LOCK
 from tools.release.interface import missing_and_new
+from tools.release.outside import run_outside
 from tools.release.packages import PROGRAMS, PackageError, build_packages, build_wheel
 from tools.toolchain.errors import SetupError
 from tools.toolchain.paths import launcher
@@ -123,7 +122,7 @@ def require_no_known_vulnerability() -> None:
             "--vulnerability-service",
             service,
         ]
-        result = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, check=False)
+        result = run_outside([*command, "--format", "json"], ROOT)
         if (packages := _audited(result.stdout)) is not None:
             if known := [f"{each['name']} {each['version']}" for each in packages if each["vulns"]]:
                 raise Unmet(f"known vulnerabilities: {', '.join(known)}; see pip-audit -r {LOCK.name}")
@@ -214,12 +213,10 @@ def _fresh_environment(name: str, lock: Path, *packages: Path) -> Path:
 
 def _output(*command: str | Path, cwd: Path = ROOT) -> str:
     """Return what a command prints; print it if the command fails."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    try:
-        result = subprocess.run(command, cwd=cwd, env=environment, check=True, capture_output=True, text=True)
-    except subprocess.CalledProcessError as error:
-        print(error.stdout, error.stderr)
-        raise Unmet(f"{Path(command[0]).name} ended with {error.returncode}; its output is above") from None
+    result = run_outside(command, cwd)
+    if result.returncode:
+        print(result.stdout, result.stderr)
+        raise Unmet(f"{Path(command[0]).name} ended with {result.returncode}; its output is above")
     return result.stdout.rstrip()
 
 

@@ -7,7 +7,6 @@ import gzip
 import io
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tools.release.outside import run_outside
 from tools.toolchain.paths import ROOT
 
 PROGRAMS = ("runbook-exporter", "runbook-remediator", "runbookctl")
@@ -114,15 +114,7 @@ def _normalize(archive: Path, time: int) -> None:
 
 def _run(command: Sequence[str | Path], cwd: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
     """Return what a command prints, without the checkout in its way. Raises PackageError with its last lines."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    result = subprocess.run(
-        command,
-        cwd=cwd or Path("/"),
-        env={**environment, **(variables or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run_outside(command, cwd or Path("/"), variables)
     if result.returncode:
         last = "\n".join((result.stderr or result.stdout).strip().splitlines()[-5:])
         raise PackageError(f"{Path(command[0]).name} ended with {result.returncode}: {last}")

@@ -14,6 +14,12 @@ NODE_FOLDER = ROOT / "demo" / "node"
 NODE_MODULES = NODE_FOLDER / "node_modules"
 TEST_NODE_FOLDER = ROOT / "tests" / "node"
 
+_FETCHED_BY = {
+    "browser": "make browser",
+    "pictures": "make pictures",
+    "exporters": "python3 -m tools.toolchain exporters",
+}
+
 
 def group_root(group: str) -> Path:
     """Return the folder of one group of packages."""
@@ -34,8 +40,7 @@ def launcher(name: str, group: str = "servers") -> Path:
 
     Raises SetupError if it was not fetched.
     """
-    remedy = "run make browser" if group == "browser" else "run make setup"
-    return _require(group_root(group) / "launchers" / name, remedy)
+    return _require(group_root(group) / "launchers" / name, f"run {_FETCHED_BY.get(group, 'make setup')}")
 
 
 def faketime_library() -> Path | None:

@@ -8,6 +8,7 @@ import pytest
 
 import tools.release.__main__ as checklist
 from tools.release.__main__ import NotRun, Unmet
+from tools.release.outside import run_outside
 from tools.toolchain.paths import ROOT
 
 AUDITED = '{"dependencies": [{"name": "aiohttp", "version": "3", "vulns": []}]}'
@@ -46,7 +47,7 @@ def audit(monkeypatch: pytest.MonkeyPatch, *reports: str) -> None:
     answers = iter(reports)
     monkeypatch.setattr(checklist, "_fresh_environment", lambda *_: Path("bin"))
     monkeypatch.setattr(
-        checklist.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, next(answers), "")
+        checklist, "run_outside", lambda command, _: subprocess.CompletedProcess(command, 1, next(answers), "")
     )
     checklist.require_no_known_vulnerability()
 
@@ -81,3 +82,9 @@ def test_step_that_is_not_met_or_not_run_ends_with_1(
 
 def test_changelog_names_the_version_of_the_package() -> None:
     assert f"## [{checklist.VERSION}] - " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_command_of_a_package_finds_nothing_in_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    code = "import os; print(os.environ.get('PYTHONPATH'), os.environ['EXTRA'])"
+    assert run_outside([sys.executable, "-c", code], tmp_path, {"EXTRA": "here"}).stdout == "None here\n"
