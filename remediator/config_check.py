@@ -9,7 +9,7 @@ from remediator.folders_check import overlap_findings, unprunable_findings
 from remediator.model.remediation import Remediation
 from remediator.passwords_check import password_findings
 from remediator.remediations import REMEDIATIONS
-from remediator.rights_check import folder_findings, rights_findings
+from remediator.rights_check import database_findings, folder_findings, rights_findings
 from remediator.services_check import service_findings
 from runbookd.addresses.http import read_http_address
 from runbookd.addresses.postgres import read_postgres_address
@@ -97,6 +97,7 @@ def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     yield from startup_findings(inventory)
     yield from rights_findings(inventory)
     yield from folder_findings(inventory)
+    yield from database_findings(inventory)
     yield from command_findings(inventory)
     yield from unprunable_findings(inventory)
     if inventory.alertmanager is not None:

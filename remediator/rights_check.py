@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 
 from remediator.model.remediation import Needs, Remediation
 from remediator.remediations import REMEDIATIONS
-from runbookd.inventory import BackupTarget, Inventory, Mode, Stack
+from runbookd.addresses import AddressError
+from runbookd.addresses.redis import read_redis_address
+from runbookd.inventory import BackupTarget, Inventory, Mode, Secret, SecretError, Stack
 from runbookd.service import ConfigFinding
 
 # Per kind of target, unless the remediation declares its own.
@@ -34,6 +36,23 @@ def folder_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
         for name, backup in stack.backups.items():
             if backup.dump is not None and (reason := _folder_problem(backup)):
                 yield ConfigFinding(("stacks", stack_name, "backups", name, "url"), reason)
+
+
+def database_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
+    """Report each Redis whose remediator would look for the keys in another database than the exporter."""
+    for stack_name, stack in inventory.stacks.items():
+        for name, redis in stack.redis.items():
+            measured, acting = _database(redis.url_secret()), _database(redis.admin_url_secret())
+            if measured is not None and acting is not None and measured != acting:
+                reason = f"leads to database {acting}, but that of url to {measured}; write the same into both"
+                yield ConfigFinding(("stacks", stack_name, "redis", name, "admin_url"), reason)
+
+
+def _database(address: Secret) -> int | None:
+    try:
+        return read_redis_address(address.read()).database
+    except (SecretError, AddressError):  # none is given, or it is reported as such
+        return None
 
 
 def _missing(stack: Stack, remediation: Remediation, mode: Mode) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runbookctl.check import comparisons, limits, numbers, prometheus_settings, release, routing, settings
+from runbookctl.check import comparisons, limits, names, numbers, prometheus_settings, release, routing, settings
 from runbookctl.check.alerts import PossibleAlert, possible_alerts
 from runbookctl.check.finding import CheckFinding
 from runbookctl.check.routes import Alertmanager, read_alertmanager
@@ -40,10 +40,13 @@ def examine(
     """Compare the files. Raises WrongUsage if one cannot be read."""
     settings_findings, notes = settings.findings(inventory, file)
     findings = [*settings_findings, *limits.findings(inventory)]
+    if not inventory.stacks:
+        repair = "add one below `stacks`; `runbookctl init DIR` writes one to start from"
+        findings.append(CheckFinding(str(file or "environment"), "no stack is listed: nothing is measured", repair))
     rules = read_prometheus(prometheus_file) if prometheus_file is not None else None
     if rules is not None:
         findings += [*prometheus_settings.findings(inventory, rules), *numbers.findings(inventory, rules)]
-        findings += comparisons.findings(rules)
+        findings += [*comparisons.findings(rules), *names.findings(inventory, rules)]
         notes = [*notes, *release.notes(rules)]
     if alertmanager_file is None:
         return CheckResult(findings, notes=notes)

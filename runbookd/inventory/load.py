@@ -173,7 +173,9 @@ def _problem(detail: "ErrorDetails", places: KeyPlaces, source: str, kind: type)
     path = tuple(part for part in detail["loc"] if part != "[key]")
     reason = problem_text(detail)
     if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        reason = "unknown key" + suggest(str(path[-1]), _keys_at(path[:-1], kind), "known here:")
+        # A key of a variant may be the unknown one here.
+        others = [key for key in _keys_at(path[:-1], kind) if key != path[-1]]
+        reason = "unknown key" + suggest(str(path[-1]), others, "known here:")
     return Problem(place_at(path, places, source), dotted(path), reason)
 
 

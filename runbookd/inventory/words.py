@@ -63,6 +63,8 @@ def yaml_problem(error: "yaml.YAMLError") -> str:
     for kind, sign in _YAML_SIGNS.items():
         if kind in problem:
             return f"is not valid YAML: quote the value that begins with {sign}"
+    if "'\\t'" in problem:
+        return "is not valid YAML: indent with blanks instead of tabs"
     return f"is not valid YAML: {problem}"
 
 
@@ -71,4 +73,6 @@ def _by_pattern(pattern: str) -> str:
         return "must begin with http:// or https://"
     if pattern == NAME:
         return "not a name; use lower-case letters, digits and single underscores, and start with a letter"
+    if pattern.endswith(r"\.service$"):
+        return "must be the name of a unit, such as web.service"
     return f"must match the pattern {pattern}"

@@ -48,6 +48,14 @@ def test_remediation_with_rights_on_one_target_is_fine() -> None:
     assert found(inventory_of(postgres=postgres, remediations=remediations)) == []
 
 
+def test_remediator_that_would_look_into_another_database_of_redis_is_named() -> None:
+    other = {"redis": {"main": {**REDIS, "admin_url": "redis://r:hunter2@cache/1"}}}
+    reason = "leads to database 1, but that of url to 0; write the same into both"
+    assert found(inventory_of(**other)) == [("stacks.shop.redis.main.admin_url", reason)]
+    same = {"redis": {"main": {**REDIS, "admin_url": "redis://r:hunter2@cache"}}}
+    assert found(inventory_of(**same)) == []
+
+
 def test_misspelt_remediation_is_named_by_the_exporter() -> None:
     [finding] = exporter_findings(inventory_of(postgres={"main": PG}, remediations={"run_bakcup": {}}))
     assert finding.path == ("stacks", "shop", "remediations", "run_bakcup")

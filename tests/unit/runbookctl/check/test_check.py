@@ -149,6 +149,20 @@ FINDINGS: list[tuple[str, Change, str, str]] = [
         "not an address",
         "write it as",
     ),
+    (
+        "inventory.yml",
+        lambda d: _stack(d)["remediations"]["retry_failed_jobs"].update(block_on=["DatabasDown"]),
+        "no rule has an alert DatabasDown, so that it never counts; did you mean 'DatabaseDown'?",
+        "correct the name",
+    ),
+    (
+        "inventory.yml",
+        lambda d: _stack(d).update(
+            escalation={"a": {"contacts": ["oncall"]}, "b": {"contacts": ["oncall"], "only_while": ["SiteDown"]}}
+        ),
+        "no rule has an alert SiteDown",
+        "load its rule file",
+    ),
     ("inventory.yml", lambda d: _stack(d)["remediations"].update(run_bakcup={}), "no such remediation", "run_backup"),
     ("inventory.yml", _set_window, "the window night never opens in the next year", "correct windows"),
     (
@@ -384,6 +398,13 @@ def test_set_of_each_runbook_fits_together(tmp_path: Path, runbook: str) -> None
     reached = {receiver for alert in answer["alerts"] for receiver in alert["receivers"]}
     receivers = yaml.safe_load((tmp_path / "set" / "alertmanager.yml").read_text())["receivers"]
     assert reached == {each["name"] for each in receivers}
+
+
+def test_inventory_without_a_stack_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "inventory.yml").write_text("")
+    result = CliRunner().invoke(app, ["check", f"--config.file={tmp_path / 'inventory.yml'}"], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "no stack is listed: nothing is measured" in result.stdout
 
 
 def test_secrets_of_alertmanagers_file_are_not_shown(folder: Path) -> None:

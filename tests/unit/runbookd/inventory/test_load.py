@@ -75,6 +75,17 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
             "inventory.yml:6: stacks.shop.postgres: duplicate key; keep one",
         ),
         ("stacks:", "stacks", "inventory.yml:3: is not valid YAML"),
+        ("  shop:", "\tshop:", "is not valid YAML: indent with blanks instead of tabs"),
+        (
+            "    redis:\n",
+            "    services: {a: {systemd: {unit: web}}}\n    redis:\n",
+            "the name of a unit, such as web.service",
+        ),
+        (
+            "    redis:\n",
+            "    http: {a: {url: 'http://a', refresh: 5m}}\n    redis:\n",
+            "refresh: unknown key; known here: ",
+        ),
         ('to: "04:00"', 'to: "02:00"', "the window is empty"),
         (
             '"{name}-dlq"',
