@@ -26,7 +26,8 @@ HISTORY = f"SELECT {doubt.HISTORY}"
 
 @pytest.fixture
 def server(servers_folder: Path) -> Iterator[PostgresServer]:
-    server = PostgresServer(servers_folder / "crashing", settings=SETTINGS)
+    """Run a server that writes no row of a transaction before its commit: else its number is not given again."""
+    server = PostgresServer(servers_folder / "crashing", settings={**SETTINGS, "wal_writer_delay": "10s"})
     server.start()
     yield server
     server.remove()
