@@ -1,5 +1,6 @@
 """Prometheus' own settings: rule files, Alertmanagers and scrape jobs."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,9 @@ from runbookctl.check.yaml_file import LINE, duration, maps_in, texts_in
 from runbookd.inventory import Inventory
 
 _OUR_PORTS = (":9850", ":9851")
+# adapters/processes.yml takes such a job for an exporter, which is no process of a stack.
+_EXPORTER_JOB = re.compile(r"(node|windows|blackbox|elasticsearch|postgres|redis|kube)[_-](?!.*exporter).*")
+_EXPORTER_PORTS = (":9100", ":9182", ":9115", ":9114", ":9187", ":9121", ":8080", ":8443", ":10250")
 _LONGEST_INTERVAL = timedelta(minutes=2)
 _EFFECTS = {
     "scrape_interval": "rates over five minutes need two samples, so that their alerts never fire",
@@ -31,6 +35,7 @@ def findings(inventory: Inventory, rules: RuleSet) -> Iterator[CheckFinding]:
     jobs = maps_in(rules.document.get("scrape_configs"))
     yield from _renamed_labels(rules, jobs)
     yield from _long_intervals(rules, jobs)
+    yield from _unwatched_processes(rules, jobs)
     if any(stack.remediations for stack in inventory.stacks.values()) and not _names_remediator(rules, jobs):
         yield CheckFinding(
             file,
@@ -59,9 +64,24 @@ def _long_intervals(rules: RuleSet, jobs: Sequence[Mapping[str, Any]]) -> Iterat
                 yield CheckFinding(place, f"{key} is {values[key]}: {effect}", "write 15s, at most 2m")
 
 
+def _unwatched_processes(rules: RuleSet, jobs: Sequence[Mapping[str, Any]]) -> Iterator[CheckFinding]:
+    for job in jobs:
+        targets = _targets(job)
+        is_exporter = job.get("metrics_path") == "/probe" or any(target.endswith(_EXPORTER_PORTS) for target in targets)
+        if targets and not is_exporter and _EXPORTER_JOB.fullmatch(name := str(job.get("job_name"))):
+            yield CheckFinding(
+                f"{rules.file}:{job[LINE]}",
+                f"the job {name} counts as an exporter by its name, so that ProcessDown does not watch its targets",
+                f"rename it, such as app_{name}; if it is an exporter, add exporter to its name",
+            )
+
+
+def _targets(job: Mapping[str, Any]) -> list[str]:
+    return [target for group in maps_in(job.get("static_configs")) for target in texts_in(group.get("targets"))]
+
+
 def _is_ours(job: Mapping[str, Any]) -> bool:
-    targets = [target for group in maps_in(job.get("static_configs")) for target in texts_in(group.get("targets"))]
-    return "runbook" in str(job.get("job_name")) or any(target.endswith(_OUR_PORTS) for target in targets)
+    return "runbook" in str(job.get("job_name")) or any(target.endswith(_OUR_PORTS) for target in _targets(job))
 
 
 def _renamed_labels(rules: RuleSet, jobs: Sequence[Mapping[str, Any]]) -> Iterator[CheckFinding]:

@@ -270,6 +270,12 @@ FINDINGS: list[tuple[str, Change, str, str]] = [
     ),
     (
         "prometheus.yml",
+        lambda d: d["scrape_configs"].append({"job_name": "node-api", "static_configs": [{"targets": ["a:3000"]}]}),
+        "the job node-api counts as an exporter by its name, so that ProcessDown does not watch its targets",
+        "rename it, such as app_node-api",
+    ),
+    (
+        "prometheus.yml",
         lambda d: d["global"].update(scrape_interval="5m"),
         "scrape_interval is 5m: rates",
         "at most 2m",
@@ -352,10 +358,20 @@ def _name_jobs_by_relabeling(document: Any) -> None:
     document["scrape_configs"][1]["relabel_configs"] = [{"source_labels": ["__meta_app"], "target_label": "job"}]
 
 
+def _add_exporters(document: Any) -> None:
+    named = {"node_shop": "a:9100", "redis-exporter": "a:1234", "node": "b:1234", "api": "a:3000"}
+    for name, target in named.items():
+        document["scrape_configs"].append({"job_name": name, "static_configs": [{"targets": [target]}]})
+
+
 @pytest.mark.parametrize(
     ("file", "edit"),
-    [("thresholds.yml", _add_numbers_that_fit), ("prometheus.yml", _name_jobs_by_relabeling)],
-    ids=["numbers", "jobs"],
+    [
+        ("thresholds.yml", _add_numbers_that_fit),
+        ("prometheus.yml", _name_jobs_by_relabeling),
+        ("prometheus.yml", _add_exporters),
+    ],
+    ids=["numbers", "jobs", "exporters"],
 )
 def test_odd_settings_that_fit_are_no_finding(folder: Path, file: str, edit: Change) -> None:
     change(folder / file, edit)
