@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from exporter.bullmq import Queue
 from exporter.bullmq.ready_since import FIELDS, UNKNOWN_SINCE, JobFields, ready_since
-from exporter.bullmq.snapshot import QueueSnapshot
+from exporter.bullmq.snapshot import QueueSnapshot, seconds_of
 from exporter.redis.connection import Command, KeyCommand, pack_commands
 
 _HASH = KeyCommand("HMGET", *FIELDS)
@@ -161,7 +161,8 @@ def _unlocked(jobs: Sequence[bytes], locks: Any, still_held: Any) -> frozenset[b
 def _milliseconds(text: Any) -> Iterator[float]:
     """Yield the point in time in `text`, if it is valid."""
     with suppress(ValueError, TypeError):
-        yield float(text) / 1000
+        if (point := seconds_of(text)) is not None:
+            yield point
 
 
 def _pick_watched(since: Sequence[tuple[float, bytes]]) -> list[bytes]:

@@ -28,6 +28,8 @@ def ready_since(fields: JobFields, now: float) -> float | None:
     if timestamp is None:
         return None
     since, tries = float(timestamp), int(attempts_made or atm or 0)
+    if since < 0:
+        raise ValueError("a job from before 1970")
     settings = _NO_SETTINGS if options is None or b'"delay"' not in options else _settings(options)
     if settings:
         since += float(settings.get("delay") or 0)

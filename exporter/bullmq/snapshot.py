@@ -173,12 +173,12 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
         tuple(held_jobs),
         due_time(due) if due else None,
         overdue,
-        float(first_failed[1]) / 1000 if first_failed else None,
-        float(last_failed[1]) / 1000 if last_failed else None,
+        seconds_of(first_failed[1]) if first_failed else None,
+        seconds_of(last_failed[1]) if last_failed else None,
         recent,
-        float(last_completed[1]) / 1000 if last_completed else None,
+        seconds_of(last_completed[1]) if last_completed else None,
         _number(added),
-        None if check is None else float(check) / 1000,
+        None if check is None else seconds_of(check),
         _number(limiter),
         _number(completed),
         _number(failed),
@@ -189,6 +189,12 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
         ),
         missed,
     )
+
+
+def seconds_of(milliseconds: bytes) -> float | None:
+    """Return a point in time in seconds, or None for an infinite one and for NaN. Raises ValueError for a text."""
+    number = float(milliseconds)
+    return number / 1000 if isfinite(number) else None
 
 
 def due_time(entry: Sequence[bytes]) -> float:

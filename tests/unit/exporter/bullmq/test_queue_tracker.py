@@ -150,9 +150,10 @@ def test_vanished_job_has_no_age_and_an_empty_queue_has_age_zero() -> None:
         job_fields(NOW - 100, options=b'{"delay":1%s}' % (b"0" * 400)),
         job_fields(NOW - 100, options=b'{"delay":%s' % (b"[" * 100_000)),
         [b"soon", None, None, None, None],
+        [b"-inf", None, None, None, None],
         ResponseError("WRONGTYPE"),
     ],
-    ids=["tries", "delay", "nesting", "no number", "no hash"],
+    ids=["tries", "delay", "nesting", "no number", "no date", "no hash"],
 )
 def test_malformed_job_loses_only_its_own_age(odd) -> None:
     server = TrackedQueue()
@@ -163,12 +164,13 @@ def test_malformed_job_loses_only_its_own_age(odd) -> None:
     assert server.read(NOW + 10, wait=[b"3", b"2", b"1"], failed=2).waiting == 110
 
 
-def test_malformed_active_job_loses_only_its_own_age() -> None:
+@pytest.mark.parametrize("odd", [b"soon", b"nan", b"-inf"])
+def test_malformed_active_job_loses_only_its_own_age(odd: bytes) -> None:
     tracker = QueueTracker(Queue("q", "bull:q"))
     snapshot_of_queue(tracker)  # the first reading requests more jobs
     snapshot = snapshot_of_queue(tracker, wait=[b"9"], held=[b"2", b"1"])
     tracker.ages.request(snapshot, with_locks=True)
-    started, locks = [b"soon", b"%d" % int((NOW - 9) * 1000)], [b"lock", None]
+    started, locks = [odd, b"%d" % int((NOW - 9) * 1000)], [b"lock", None]
     assert tracker.ages.read(snapshot, [job_fields(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
     refused = [ResponseError("NOPERM"), []]
     assert tracker.ages.read(snapshot, [job_fields(NOW - 7), *started, *refused], NOW) == (7, 9, None)
@@ -186,10 +188,10 @@ def test_head_age_counts_from_its_last_change() -> None:
 def test_last_stalled_check_outlives_its_key() -> None:
     tracker = QueueTracker(Queue("q", "bull:q"))
     seen = []
-    for check in (None, b"5000", None, b"7000"):
+    for check in (None, b"5000", None, b"inf", b"7000"):
         snapshot = snapshot_of_queue(tracker, texts=(None, check, None, None))
         seen.append(tracker.stalled_check(snapshot))
-    assert seen == [None, 5, 5, 7]
+    assert seen == [None, 5, 5, 5, 7]
 
 
 def test_job_that_ended_during_the_reading_does_not_count_as_unlocked() -> None:
