@@ -4,6 +4,8 @@ Values are those of the exporter's session. Settings that the exporter sets for 
 its role, because they hide the server's.
 """
 
+from collections.abc import Callable
+
 from exporter.postgres.parts.ages import epoch
 from exporter.postgres.parts.part import Part, Value, gauge
 from exporter.postgres.parts.server import EXTENSION
@@ -47,6 +49,15 @@ TIMES = Part(
 )
 
 
+def _current(name: str) -> str:
+    return f"current_setting('{name}')"
+
+
+def _of_the_server(name: str) -> str:
+    """Return the SQL of a setting that sessions can change; NULL if the exporter's role has its own."""
+    return f"CASE WHEN '{name}' <> ALL (own.names) THEN {_current(name)} END"
+
+
 _OF_THE_ROLE = """
 FROM (
     SELECT ARRAY(
@@ -56,38 +67,33 @@ FROM (
             AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
     ) AS names
 ) AS own"""
+Read = Callable[[str], str]
 
 
-def _of_the_server(name: str) -> str:
-    """Return the SQL of a setting's text; NULL if the exporter's role has its own."""
-    return f"CASE WHEN '{name}' <> ALL (own.names) THEN current_setting('{name}') END"
+def _number(name: str, help: str, read: Read = _current) -> Value:
+    return gauge(f"pg_settings_{name}", help, read(name))
 
 
-def _number(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}", help, _of_the_server(name))
+def _switch(name: str, help: str, read: Read = _current) -> Value:
+    return gauge(f"pg_settings_{name}", help, f"({read(name)})::bool::int")
 
 
-def _switch(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}", help, f"({_of_the_server(name)})::bool::int")
+def _bytes(name: str, help: str, read: Read = _current) -> Value:
+    return gauge(f"pg_settings_{name}_bytes", help, f"pg_size_bytes({read(name)})")
 
 
-def _bytes(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}_bytes", help, f"pg_size_bytes({_of_the_server(name)})")
-
-
-def _seconds(name: str, help: str) -> Value:
-    return gauge(f"pg_settings_{name}_seconds", help, f"extract(epoch FROM ({_of_the_server(name)})::interval)")
+def _seconds(name: str, help: str, read: Read = _current) -> Value:
+    return gauge(f"pg_settings_{name}_seconds", help, f"extract(epoch FROM ({read(name)})::interval)")
 
 
 def _seconds_from(version: int, name: str, help: str) -> Value:
-    value = _seconds(name, help)
+    value = _seconds(name, help, _of_the_server)
     return gauge(value.name, value.help, {version: str(value.sql)})
 
 
 SETTINGS = Part(
     "settings",
     source="current_setting()",
-    rows=_OF_THE_ROLE,
     values=(
         _number("max_connections", "Connections that the server allows, reserved ones included."),
         _number("superuser_reserved_connections", "Connections that only superusers can get."),
@@ -97,9 +103,6 @@ SETTINGS = Part(
             {16: "current_setting('reserved_connections')"},
         ),
         _bytes("shared_buffers", "PostgreSQL's own cache, in bytes."),
-        _bytes("effective_cache_size", "Size that the planner assumes for all caches together, in bytes."),
-        _bytes("work_mem", "Memory that one sort or hash may use before it spills to disk, in bytes."),
-        _bytes("maintenance_work_mem", "Memory that one vacuum or index build may use, in bytes."),
         _bytes("max_wal_size", "Amount of WAL that triggers a checkpoint, in bytes."),
         gauge(
             "pg_settings_max_slot_wal_keep_size_bytes",
@@ -108,13 +111,43 @@ SETTINGS = Part(
             "THEN pg_size_bytes(current_setting('max_slot_wal_keep_size')) END",
         ),
         _seconds("checkpoint_timeout", "Maximum time between two checkpoints, in seconds."),
+        _number("max_locks_per_transaction", "Locks per connection that the lock table has room for."),
+        _number("max_prepared_transactions", "Prepared transactions that the server allows."),
+        _number("max_wal_senders", "WAL receivers that the server allows."),
+        _number("max_replication_slots", "Replication slots that the server allows."),
+        _number("autovacuum_freeze_max_age", "Age in transactions at which autovacuum freezes a table."),
+        _number("autovacuum_multixact_freeze_max_age", "Age in multixacts at which autovacuum freezes a table."),
+        _number("autovacuum_max_workers", "Automatic vacuums that may run at the same time."),
+        _number("autovacuum_vacuum_threshold", "Changed rows that autovacuum waits for, besides a share of the table."),
+        _number("autovacuum_vacuum_scale_factor", "Share of a table's rows that autovacuum waits for."),
+        _number("max_worker_processes", "Background processes that the server allows."),
+        _switch("autovacuum", "Whether tables are vacuumed automatically (1)."),
+        _switch("fsync", "Whether commits are flushed to disk (1)."),
+        _switch("full_page_writes", "Whether torn pages can be repaired after a crash (1)."),
+        _switch("data_checksums", "Whether pages have checksums (1)."),
+    ),
+)
+
+# A separate part: it needs a catalog, and the limits of the server do not.
+SESSION_SETTINGS = Part(
+    "session settings",
+    source="current_setting()",
+    rows=_OF_THE_ROLE,
+    values=(
+        _bytes(
+            "effective_cache_size", "Size that the planner assumes for all caches together, in bytes.", _of_the_server
+        ),
+        _bytes("work_mem", "Memory that one sort or hash may use before it spills to disk, in bytes.", _of_the_server),
+        _bytes("maintenance_work_mem", "Memory that one vacuum or index build may use, in bytes.", _of_the_server),
         _seconds(
             "idle_in_transaction_session_timeout",
             "Time after which the server ends a session that is idle in a transaction, in seconds; 0 means never.",
+            _of_the_server,
         ),
         _seconds(
             "deadlock_timeout",
             "Time that a session waits for a lock before the server checks for a deadlock, in seconds.",
+            _of_the_server,
         ),
         _seconds_from(
             14,
@@ -127,25 +160,15 @@ SETTINGS = Part(
             "transaction_timeout",
             "Time after which the server ends a session whose transaction lasts longer, in seconds; 0 means never.",
         ),
-        _number("max_locks_per_transaction", "Locks per connection that the lock table has room for."),
-        _number("max_prepared_transactions", "Prepared transactions that the server allows."),
-        _number("max_wal_senders", "WAL receivers that the server allows."),
-        _number("max_replication_slots", "Replication slots that the server allows."),
-        _number("autovacuum_freeze_max_age", "Age in transactions at which autovacuum freezes a table."),
-        _number("autovacuum_multixact_freeze_max_age", "Age in multixacts at which autovacuum freezes a table."),
-        _number("autovacuum_max_workers", "Automatic vacuums that may run at the same time."),
-        _number("autovacuum_vacuum_threshold", "Changed rows that autovacuum waits for, besides a share of the table."),
-        _number("autovacuum_vacuum_scale_factor", "Share of a table's rows that autovacuum waits for."),
-        _number("max_worker_processes", "Background processes that the server allows."),
-        _number("max_parallel_workers", "Background processes that may serve parallel queries at the same time."),
-        _number("random_page_cost", "Cost of a random read that the planner assumes."),
-        _number("seq_page_cost", "Cost of a sequential read that the planner assumes."),
-        _switch("autovacuum", "Whether tables are vacuumed automatically (1)."),
-        _switch("fsync", "Whether commits are flushed to disk (1)."),
-        _switch("full_page_writes", "Whether torn pages can be repaired after a crash (1)."),
-        _switch("data_checksums", "Whether pages have checksums (1)."),
-        _switch("track_counts", "Whether table activity is counted (1); autovacuum needs it."),
-        _switch("track_io_timing", "Whether reads and writes are timed (1)."),
+        _number(
+            "max_parallel_workers",
+            "Background processes that may serve parallel queries at the same time.",
+            _of_the_server,
+        ),
+        _number("random_page_cost", "Cost of a random read that the planner assumes.", _of_the_server),
+        _number("seq_page_cost", "Cost of a sequential read that the planner assumes.", _of_the_server),
+        _switch("track_counts", "Whether table activity is counted (1); autovacuum needs it.", _of_the_server),
+        _switch("track_io_timing", "Whether reads and writes are timed (1).", _of_the_server),
     ),
 )
 
@@ -162,4 +185,4 @@ EXTENSION_VERSIONS = Part(
     ),
 )
 
-PARTS = (RIGHTS, INFO, TIMES, SETTINGS, EXTENSION_VERSIONS)
+PARTS = (RIGHTS, INFO, TIMES, SETTINGS, SESSION_SETTINGS, EXTENSION_VERSIONS)

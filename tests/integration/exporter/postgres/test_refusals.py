@@ -17,6 +17,7 @@ REVOKED = {
     "TABLE pg_replication_slots": {"removal horizon", "replication slots"},
     "TABLE pg_stat_replication": {"replication"},
     "TABLE pg_roles": {"role limits"},
+    "TABLE pg_db_role_setting": {"session settings"},
     "TABLE pg_prepared_xacts": {"prepared transactions", "removal horizon"},
 }
 RIGHTS = {"FUNCTION": "EXECUTE", "TABLE": "SELECT"}
