@@ -34,10 +34,12 @@ SESSIONS = Part(
     reads=("databases", "sessions"),
     sessions=True,
     labels={"datname": "d.datname"},
+    # A session with track_activities = off hides what it does.
     rows="""
 FROM databases AS d
 LEFT JOIN sessions AS s ON s.datid = d.oid AND s.client AND NOT s.own
-GROUP BY d.datname""",
+GROUP BY d.datname
+HAVING bool_or(s.state = 'disabled') IS NOT TRUE""",
     most=DATABASES,
     values=(
         gauge(

@@ -118,3 +118,14 @@ async def test_role_name_with_special_characters_reads_all_parts(make_reader, me
     finally:
         metrics_server.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename LIKE 'My%'")
         metrics_server.sql('DROP ROLE "My ""Metrics"')
+
+
+async def test_ages_are_unknown_while_a_session_hides_what_it_does(reader, database, connect) -> None:
+    session = await connect()
+    samples = await reader.read()
+    assert samples.value("pg_idle_in_transaction_max_age_seconds", datname=database.name) == 0
+    await session.execute("SET track_activities = off")
+    samples = await reader.read()
+    assert samples.value("pg_connections", datname=database.name, state="disabled") == 1
+    assert samples.value("pg_idle_in_transaction_max_age_seconds", datname=database.name) is None
+    assert samples.value("pg_idle_in_transaction_max_age_seconds", datname="postgres") == 0
