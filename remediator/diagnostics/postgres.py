@@ -23,17 +23,33 @@ async def read_postgres(scope: Scope) -> Mapping[str, Any]:
     """
     async with connect(scope) as connection:
         with translate_errors(scope):
+            await _accept_any_text(connection)
             sections = {name: await _rows(connection, SQL[name]) for name in _SECTIONS}
             view = await connection.fetchval(SQL["extension"])
             if view is not None:
-                sections["statements"] = await _rows(connection, SQL["statements"].replace("{view}", view))
+                statements = [SQL[name].replace("{view}", view) for name in ("statements", "statement_numbers")]
+                sections["statements"] = await _rows(connection, *statements)
             return sections
 
 
-async def _rows(connection: asyncpg.Connection, statement: str) -> Any:
+async def _accept_any_text(connection: asyncpg.Connection) -> None:
+    """Show bytes that are not UTF-8 as such: statements and names of other databases come in their own encoding."""
+    for type_name in ("text", "name"):
+        await connection.set_type_codec(
+            type_name, schema="pg_catalog", encoder=str.encode, decoder=_readable, format="binary"
+        )
+
+
+def _readable(text: bytes) -> str:
+    return text.decode(errors="replace")
+
+
+async def _rows(connection: asyncpg.Connection, statement: str, without_texts: str = "") -> Any:
     try:
         return [_mask_row(row) for row in await connection.fetch(statement)]
     except asyncpg.PostgresError as error:
+        if without_texts and isinstance(error, asyncpg.CharacterNotInRepertoireError):
+            return await _rows(connection, without_texts)
         return f"cannot read: {mask_text(str(error))}"
 
 

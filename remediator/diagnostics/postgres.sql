@@ -75,3 +75,13 @@ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND query !~* '^\s*(copy|vacuum|analyze|create|alter|reindex|cluster|refresh)\y'
 ORDER BY mean_exec_time DESC
 LIMIT 5
+
+-- statement_numbers --
+-- One text of another encoding, in any database, makes the view unreadable; the numbers are kept apart from the texts.
+SELECT queryid::text AS id, calls, round(mean_exec_time::numeric, 1)::float8 AS mean_milliseconds,
+       round(total_exec_time::numeric / 1000, 1)::float8 AS total_seconds, 'text in another encoding' AS statement
+FROM {view}(false)
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND calls >= 5
+ORDER BY mean_exec_time DESC
+LIMIT 5

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import asyncpg
@@ -27,6 +29,7 @@ from remediator.model.remediation import Item, ItemState, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import delivery
+from tools.toolchain.paths import launcher
 
 DEPLOY = Path(__file__).parents[4] / "deploy"
 ADMIN, REMEDIATOR = "admin-secret", "remediator-secret"
@@ -129,6 +132,31 @@ async def test_postgres_part_shows_blockers_and_slow_statements(scope_of, stack)
     assert blocker["pid"] in [row["pid"] for row in found["transactions"]]
     assert any(row["statement"].startswith("SELECT pg_sleep($1)") for row in found["statements"])
     assert {row["granted"] for row in found["locks"]} == {True, False}
+
+
+@pytest.fixture
+def latin_session(roles: PostgresServer, trouble: Any) -> Iterator[None]:
+    """Keep a session whose statement is not UTF-8; pg_stat_statements has it as well, which all databases share."""
+    name = f"ascii_{token_hex(6)}"
+    roles.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    command: list[str | Path] = [launcher("psql"), "-X", "-q", "-A", "-t", roles.dsn(database=name)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as psql:
+        assert psql.stdin is not None
+        assert psql.stdout is not None
+        psql.stdin.write(b"SET client_encoding = 'SQL_ASCII'; BEGIN; SELECT 1 AS \"caf\xe9\";\n")
+        psql.stdin.flush()
+        assert psql.stdout.readline() == b"1\n"
+        yield
+        psql.terminate()
+    roles.drop_database(name)
+    trouble.sql("SELECT pg_stat_statements_reset()")
+
+
+async def test_text_in_another_encoding_costs_only_what_it_makes_unreadable(scope_of, stack, latin_session) -> None:
+    found = (await bundle(scope_of, stack))["shop/postgres/main"]
+    assert 'SELECT ? AS "caf\ufffd";' in [row["statement"] for row in found["transactions"]]
+    assert {row["statement"] for row in found["statements"]} == {"text in another encoding"}
+    assert max(row["mean_milliseconds"] for row in found["statements"]) >= 10
 
 
 async def test_redis_part_shows_info_and_oldest_jobs(scope_of, stack) -> None:
