@@ -5,8 +5,6 @@ import subprocess
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from demo.incidents import session_process
 from demo.incidents.idle_transactions import HOLDING, WAITING
 from demo.paths import DemoPaths
@@ -14,7 +12,6 @@ from demo.running import Demo, running_demo
 from tests.e2e.conftest import UP_SECONDS, run_demo
 from tests.e2e.webhook import deliver, kill, remediator_pid, start_again
 
-pytestmark = pytest.mark.timeout(120)
 # The alert fires after 15 s at the earliest, so an earlier delivery comes from this test. The sessions must be over 5 s
 # old, which is the remediation's `older_than`.
 OLD_ENOUGH_SECONDS = 6.5

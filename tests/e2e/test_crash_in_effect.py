@@ -5,15 +5,12 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
 from demo.bucket import list_backups
 from demo.paths import DemoPaths
 from demo.running import Demo, running_demo
 from tests.e2e.conftest import UP_SECONDS, demo_processes, run_demo
 from tests.e2e.webhook import deliver, kill, remediator_pid, start_again
 
-pytestmark = pytest.mark.timeout(150)
 LABELS = {
     "alertname": "BackupTooOld",
     "severity": "critical",

@@ -18,7 +18,6 @@ from tests.dashboards.boards import DashboardQuery, dashboard_queries
 from tests.dashboards.empty_in_demo import always_empty, reason_to_be_empty
 from tests.e2e.conftest import demo_processes
 
-pytestmark = pytest.mark.timeout(300)
 STEPS = ["seen", "pending", "firing", "delivered", "planned", "bounds", "applied", "verified", "resolved"]
 SLOW_SECONDS = 40
 

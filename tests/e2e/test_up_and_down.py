@@ -12,7 +12,6 @@ import pytest
 from demo.paths import CHECKOUT
 from tests.e2e.conftest import DOWN_SECONDS, PATHS, UP_SECONDS, demo_processes, run_demo
 
-pytestmark = pytest.mark.timeout(180)
 INTERFACE = ("PG_DSN", "REDIS_URL", "S3_URL", "PROMETHEUS_URL", "ALERTMANAGER_URL", "EXPORTER_URL", "REMEDIATOR_URL")
 TOKENS = ("WEBHOOK_TOKEN_FILE", "OPERATOR_TOKEN_FILE", "OPERATOR_PASSWORD_FILE")
 

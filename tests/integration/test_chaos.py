@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from chaos.environment import running_environment
 from chaos.replica_faults import CLOCK
 from chaos.run import Chaos
@@ -15,7 +13,6 @@ SEED, SECONDS = 6247, 22.0
 """A restart of the ledger, a killed leader, lost answers, a wrong clock, and a failover that loses commits."""
 
 
-@pytest.mark.timeout(300)
 async def test_replicas_lose_double_and_exceed_nothing(servers_folder: Path) -> None:
     faketime = faketime_library()
     steps = schedule(SEED, SECONDS, "" if faketime else CLOCK)

@@ -2,8 +2,6 @@
 
 from random import Random
 
-import pytest
-
 from demo.installation import Installation
 from soak.environment import running_environment
 from soak.faults import FAULTS
@@ -18,7 +16,6 @@ ALLOWED_SECONDS = 4.0
 """Other tests take their part of the machine."""
 
 
-@pytest.mark.timeout(240)
 async def test_every_fault_leaves_no_leak(servers_folder) -> None:
     async with running_environment(servers_folder / "soak", Installation()) as environment, new_session() as session:
         soak = Soak(environment, session, Random(1), print, ALLOWED_SECONDS)  # noqa: S311

@@ -83,7 +83,7 @@ def _run(project: Path, tests: Sequence[str]) -> tuple[str, list[Mapping[str, st
 
 
 # Always the same examples, and none shrunk: only the failure counts.
-_OPTIONS = ("-p", "no:cacheprovider", "--hypothesis-profile", "mutants")
+_OPTIONS = ("-p", "no:cacheprovider", "--hypothesis-profile", "mutants", "--timeout", "180")
 
 
 def _last_line(process: subprocess.Popen[bytes]) -> str:

@@ -64,11 +64,12 @@ def test_roles_from_deploy_have_no_findings(granted: PostgresServer, doctor: Doc
 
 def test_role_has_exactly_the_grants_and_limits_of_its_file(granted: PostgresServer) -> None:
     query = """
-        SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls, rolconnlimit, rolconfig,
+        SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls, rolconnlimit,
+               ARRAY(SELECT unnest(rolconfig) ORDER BY 1),  -- a repair puts its setting last
                ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = pg_roles.oid)
         FROM pg_roles WHERE rolname = 'metrics'"""
     assert granted.sql(query) == (
-        "f|4|{idle_session_timeout=5min,default_transaction_read_only=on,statement_timeout=10s,lock_timeout=1s,"
+        "f|4|{default_transaction_read_only=on,idle_session_timeout=5min,lock_timeout=1s,statement_timeout=10s,"
         "tcp_keepalives_idle=30}|{pg_monitor}"
     )
 

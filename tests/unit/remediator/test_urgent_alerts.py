@@ -37,7 +37,6 @@ async def first_message(receiver: NotificationReceiver, url: str, name: str) -> 
     return texts[0]
 
 
-@pytest.mark.timeout(60)
 async def test_second_urgent_alert_of_a_stack_that_hangs_is_sent_before_its_reading_ends(
     tmp_path: Path, silent: int
 ) -> None:

@@ -61,7 +61,6 @@ def test_crash_begins_another_history_and_a_restart_does_not(server: PostgresSer
     server.process.wait_until(lambda: server.answers() and server.sql(HISTORY) != before)
 
 
-@pytest.mark.timeout(120)
 async def test_number_that_a_crash_gives_again_is_not_believed(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
