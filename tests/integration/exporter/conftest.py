@@ -86,7 +86,7 @@ class RunningExporter:
         assert status == 200, text
         return _parse_page(text, monotonic() - began)
 
-    async def scrape_until(self, done: Callable[[ScrapedPage], object], seconds: float = 10.0) -> ScrapedPage:
+    async def scrape_until(self, done: Callable[[ScrapedPage], object], seconds: float = 30.0) -> ScrapedPage:
         """Scrape until `done` holds; fail with the last page."""
         end = monotonic() + seconds
         while True:
@@ -96,7 +96,7 @@ class RunningExporter:
             assert monotonic() < end, page.text
             await asyncio.sleep(0.1)
 
-    async def page_with(self, words: str, path: str = "/metrics?debug=true", seconds: float = 10.0) -> str:
+    async def page_with(self, words: str, path: str = "/metrics?debug=true", seconds: float = 30.0) -> str:
         """Scrape until a page shows the words; fail with its last text."""
         end = monotonic() + seconds
         while True:
@@ -142,7 +142,7 @@ Until = Callable[..., Awaitable[None]]
 def until() -> Until:
     """Wait until a condition holds; fail if it does not in time."""
 
-    async def wait(done: Callable[[], object], seconds: float = 5.0) -> None:
+    async def wait(done: Callable[[], object], seconds: float = 20.0) -> None:
         end = monotonic() + seconds
         while not done():
             assert monotonic() < end, "the condition did not hold in time"

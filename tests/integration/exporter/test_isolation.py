@@ -172,4 +172,4 @@ async def test_cancelled_scrape_and_shutdown_leave_no_task_or_session(
     assert asyncio.get_running_loop().time() - began < 15, "it waited for its deadline"
     assert asyncio.all_tasks() == before
     here = "usename = 'metrics' AND datname = current_database()"
-    await until(lambda: database.sql(f"SELECT count(*) FROM pg_stat_activity WHERE {here}") == "0", 20)
+    await until(lambda: database.sql(f"SELECT count(*) FROM pg_stat_activity WHERE {here}") == "0")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 async def becomes(read: Callable[[], Awaitable[object]], expected: object) -> None:

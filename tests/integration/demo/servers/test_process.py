@@ -54,7 +54,7 @@ def test_process_with_a_recycled_number_is_not_killed(process: Process, bystande
 
 def test_signal_reaches_the_right_process(bystander) -> None:
     send(identify(bystander.pid), signal.SIGTERM)
-    assert bystander.wait(timeout=5) == -signal.SIGTERM
+    assert bystander.wait(timeout=20) == -signal.SIGTERM
 
 
 def test_children_end_with_their_parent_even_if_they_ignore_it(process: Process) -> None:
@@ -113,7 +113,7 @@ def test_process_that_ignores_sigterm_is_killed(process: Process) -> None:
     process.wait_until(lambda: "deaf" in process.log.read_text())
     before = time.monotonic()
     process.stop(seconds=0.5)
-    assert 0.5 <= time.monotonic() - before < 5
+    assert 0.5 <= time.monotonic() - before < 15
     assert not process.running
 
 

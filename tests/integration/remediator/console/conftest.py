@@ -12,7 +12,7 @@ import bcrypt
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from remediator.app import create_application
 from remediator.context import Context
@@ -29,6 +29,7 @@ from tools.browser import chromium
 
 PHONE = {"width": 360, "height": 740}
 PASSWORD = "correct horse battery staple"
+PATIENCE_MS = 30_000  # of a test on a busy machine
 _WATCH_POLICY = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (e) => window.violations.push(e.violatedDirective + " " + e.blockedURI));
@@ -136,7 +137,7 @@ class Site:
 
     async def _sign_in(self, operator: str, **options: Any) -> BrowserContext:
         context = await self.browser.new_context(**options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         await context.add_init_script(_WATCH_POLICY)
         await self.sign_in(context, operator)
         return context
@@ -154,6 +155,7 @@ class Site:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     async with chromium() as browser:
         yield browser
 

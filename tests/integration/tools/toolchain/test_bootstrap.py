@@ -86,7 +86,7 @@ def test_current_environment_is_not_installed_again(project: Path) -> None:
     log.unlink(missing_ok=True)
     before = time.monotonic()
     bootstrap.make_python()
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 10
     assert not log.exists()
 
 

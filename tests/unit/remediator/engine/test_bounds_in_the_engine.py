@@ -196,7 +196,7 @@ async def test_reservation_counts_from_the_last_admission(folder: Path, monkeypa
             patch.setattr("remediator.engine.run_driver.execute", never)
             await harness.deliver()
             await harness.engine.tick()
-            await asyncio.wait_for(reached.wait(), 5)
+            await asyncio.wait_for(reached.wait(), 20)
             await harness.cut_power()
             await asyncio.sleep(0)
         harness.clock.advance(minutes=61)

@@ -254,7 +254,7 @@ async def test_run_that_ends_during_the_read_is_not_driven_again(
     harness.files.before = hold
     await harness.deliver()
     await harness.engine.tick()
-    await asyncio.wait_for(began.wait(), 5)
+    await asyncio.wait_for(began.wait(), 20)
     driven: list[int] = []
     drive = harness.engine.driver.drive
 

@@ -147,7 +147,7 @@ async def test_shutdown_does_not_wait_for_the_reading_of_an_all_clear(
     await notified.engine.tick()
     await asyncio.sleep(0.1)
     notified.engine.request_shutdown()
-    await asyncio.wait_for(notified.engine.wait_for_runs(), 5)
+    await asyncio.wait_for(notified.engine.wait_for_runs(), 20)
 
 
 async def test_end_message_is_queued_after_a_restart(notified: EngineHarness, receiver: NotificationReceiver) -> None:

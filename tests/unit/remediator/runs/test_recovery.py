@@ -28,7 +28,7 @@ class PowerCut(asyncio.Event):
 async def cut_at(harness: EngineHarness, cut: PowerCut) -> None:
     await harness.deliver()
     await harness.engine.tick()
-    await asyncio.wait_for(cut.wait(), 5)
+    await asyncio.wait_for(cut.wait(), 20)
     await harness.cut_power()
     await asyncio.sleep(0)
 
@@ -151,7 +151,7 @@ async def test_effect_that_outlasts_a_shutdown_is_not_a_crash(folder: Path) -> N
         harness.files.after = cut.here
         await harness.deliver()
         await harness.engine.tick()
-        await asyncio.wait_for(cut.wait(), 5)
+        await asyncio.wait_for(cut.wait(), 20)
         harness.engine.request_shutdown()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(harness.engine.wait_for_runs()), 0.5)

@@ -18,7 +18,7 @@ from tests.unit.runbookctl.conftest import Ctl
 def open_episode(deliver: Callable[..., None], ctl: Ctl) -> None:
     """Let an alert of priority P0 fire, and wait until its episode is open."""
     deliver(alertname="DatabaseDown", remediation="collect_diagnostics", priority="P0")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while "DatabaseDown" not in ctl("episodes"):
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -29,7 +29,7 @@ def come_back(ctl: Ctl, deliver: Callable[..., None]) -> Callable[[int], None]:
     """Let the alert fire and be over so often."""
 
     def wait_for(state: str, number: int) -> None:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             states = [run["state"] for run in json.loads(ctl("runs", "-o", "json"))["runs"]]
             if len(states) == number and states[0] == state:

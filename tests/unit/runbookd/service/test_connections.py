@@ -43,7 +43,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 async def is_served(connection: Connection) -> bool:
     """Return whether an answer comes, instead of the end of the connection."""
     try:
-        return (await asyncio.wait_for(connection[0].read(12), 5)).startswith(b"HTTP/1.1 200")
+        return (await asyncio.wait_for(connection[0].read(12), 20)).startswith(b"HTTP/1.1 200")
     except ConnectionError:
         return False
 

@@ -45,7 +45,7 @@ def get(line: str, path: str) -> tuple[int, str]:
     match = re.search(r"address=(\S+)", line)
     assert match, line
     try:
-        with urllib.request.urlopen(f"http://{match[1]}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{match[1]}{path}", timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

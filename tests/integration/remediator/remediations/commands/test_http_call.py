@@ -218,7 +218,7 @@ async def test_bad_server_has_a_clear_outcome_in_time(
     assert outcome.state is state
     assert outcome.detail.startswith(detail)
     assert len(outcome.detail) < 17_000
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 20
     assert not any(path.endswith("/elsewhere") for _, path, _, _ in platform.seen)
 
 

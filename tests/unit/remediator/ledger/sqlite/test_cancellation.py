@@ -47,7 +47,7 @@ async def test_accepted_deliveries_survive_a_storm_of_cancellations(tmp_path: Pa
             await asyncio.sleep(0.001 if chance.random() < 0.2 else 0)
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}
-        await asyncio.wait_for(write(ledger), 5)
+        await asyncio.wait_for(write(ledger), 20)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
         stored = {body for (body,) in connection.execute("SELECT body FROM delivery")}
     assert kept
@@ -101,7 +101,7 @@ async def test_deliveries_outlive_the_cancellation_of_their_writer(tmp_path: Pat
         await asyncio.sleep(0)
         (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "deliveries")
         writer.cancel()  # before its first step
-        await asyncio.wait_for(accepted, 5)
+        await asyncio.wait_for(accepted, 20)
         async with ledger.read() as connection:
             assert await deliveries.count_unprocessed(connection) == 1
 
