@@ -44,6 +44,7 @@ _STATEMENT_MODE = "the pooler allows no transactions; set pool_mode to transacti
 _ADMIN_DATABASE = (
     "this is the admin database of a pooler, not one of a server; end the address with the name of a database"
 )
+_OTHER_SERVER = "no server of the address is one that target_session_attrs asks for; start it, or correct the parameter"
 # The admin database of pgbouncer states this as part of its version.
 _ADMIN_VERSION = "bouncer"
 # JSON contains no control characters, so with these COPY does not escape anything.
@@ -82,7 +83,7 @@ async def connect(secret: Secret, budget: float, database: str | None = None) ->
     address = _read_address(secret)
     try:
         connection = await _connect(address.driver_url, database, budget)
-    except (*DRIVER_ERRORS, ValueError) as error:
+    except (*DRIVER_ERRORS, ValueError, asyncpg.TargetServerAttributeNotMatched) as error:
         raise target_error(error, address.hide) from None
     try:
         return await _inspect(connection)
@@ -247,6 +248,8 @@ def target_error(error: Exception, hide: Callable[[str], str] = str) -> TargetEr
     """
     if isinstance(error, ssl.SSLError):
         return TargetRefused(f"TLS: {error.reason or 'failed'}")
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return TargetRefused(_OTHER_SERVER)
     if isinstance(error, TimeoutError):
         return TargetUnavailable("the connection timed out")
     if isinstance(error, FileNotFoundError | PermissionError):

@@ -89,6 +89,11 @@ _VALUES = {
     ("target_session_attrs", "preferSecondary"): "prefer-standby",
     ("target_session_attrs", "preferPrimary"): "any",
 }
+# The sessions of the exporter are read-only on a primary, too.
+_DRIVER_VALUES = {
+    ("target_session_attrs", "read-write"): "primary",
+    ("target_session_attrs", "read-only"): "standby",
+}
 # `ssl` of node-postgres and JDBC: on means that the certificate is verified as browsers do.
 _TLS = {
     **{value: {"sslmode": "verify-full", "sslrootcert": "system"} for value in ("true", "1", "", "verify")},
@@ -121,7 +126,9 @@ class PostgresAddress:
     @property
     def driver_url(self) -> str:
         """The address for asyncpg."""
-        known = {name: value for name, value in self.parameters.items() if name in DRIVER}
+        known = {
+            name: _DRIVER_VALUES.get((name, value), value) for name, value in self.parameters.items() if name in DRIVER
+        }
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user or self.password else ""
         login = login.replace(":@", "@")
         return f"postgresql://{login}{self.hosts}/{quote(self.database, safe='')}?{urlencode(known)}".rstrip("?")

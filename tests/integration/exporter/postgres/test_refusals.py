@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.servers.pgbouncer import PgBouncerServer
+from exporter.errors import TargetRefused
 
 # What managed services revoke, and the parts that it costs.
 REVOKED = {
@@ -84,6 +85,13 @@ async def test_odd_setting_of_the_role_changes_no_number(reader, metrics_server,
         assert (await reader.run("table sizes")).samples == sizes
     finally:
         metrics_server.sql("ALTER ROLE metrics RESET ALL")
+
+
+async def test_address_that_asks_for_a_writable_server_is_read(make_reader, metrics_server, database) -> None:
+    dsn = f"{database.dsn('metrics')}?target_session_attrs="
+    assert (await make_reader(f"{dsn}read-write").read()).value("pg_replication_is_replica") == 0
+    with pytest.raises(TargetRefused, match="no server of the address is one that target_session_attrs asks for"):
+        await make_reader(f"{dsn}read-only").read()
 
 
 async def test_setting_of_the_role_is_not_shown_as_that_of_the_server(reader, metrics_server) -> None:
