@@ -79,7 +79,7 @@ class SwitchSession:
         """See RemediationSession. Nothing is to be done in a queue that is already so."""
         state = await self._state()
         if state.paused is self.paused:
-            return Plan((), 0, evidence=state.evidence)
+            return Plan((), 0, evidence=state.evidence, finds_faults=not self.paused)
         identity = {"queue": self.key, "state": _WORDS[state.paused]}
         return Plan((Item(identity, state.evidence),), 1, evidence=state.evidence, finds_faults=not self.paused)
 

@@ -58,9 +58,8 @@ class _RestartSession:
         evidence = _evidence(state)
         if reason := self._reason_against(state):
             return Plan((), 0, evidence=evidence, empty_reason=reason)
-        return Plan(
-            (Item({"service": self.scope.target.name, "starts": _starts(state)}, evidence),), 1, evidence=evidence
-        )
+        item = Item({"service": self.scope.target.name, "starts": _starts(state)}, evidence)
+        return Plan((item,), 1, evidence=evidence, finds_faults=state.status is not Status.RUNNING)
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         return [await self._restart(item) for item in items]

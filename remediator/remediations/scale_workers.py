@@ -60,9 +60,8 @@ class _ScaleSession:
         wanted = self._wanted(count)
         if wanted == count:
             return Plan((), 0, evidence=evidence, empty_reason=self._reason_to_stay())
-        return Plan(
-            (Item({"service": self.scope.target.name, "from": count, "to": wanted}, evidence),), 1, evidence=evidence
-        )
+        item = Item({"service": self.scope.target.name, "from": count, "to": wanted}, evidence)
+        return Plan((item,), 1, evidence=evidence, finds_faults=False)
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         return [await self._scale(item) for item in items]

@@ -13,6 +13,7 @@ from remediator.diagnostics.bundle import parts_of, read_all
 from remediator.escalation.message import Finding, end_message
 from remediator.ledger import episodes, outbox
 from remediator.ledger.episodes import Episode
+from remediator.model.logfmt import format_pairs
 from remediator.model.remediation import Plan
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.runs.planning import PlanFailed, read_plan
@@ -20,7 +21,10 @@ from runbookd.inventory import Mode
 
 MAX_AGE = timedelta(hours=1)  # of an end, beyond which a message would only confuse
 MAX_CONCURRENT_READS = 5
+MAX_SEEN = 500  # characters of what the reading found
 CLEAN = Finding("The target was read again and is clean.", is_clean=True)
+# Reasons of an empty plan that say nothing about what the alert found. Every other one says what is wrong.
+_NEUTRAL_REASONS = frozenset({"backup_running", "recently_started", "at_the_maximum", "at_the_minimum"})
 
 
 async def notify_ends(context: LeaderContext) -> None:
@@ -71,8 +75,14 @@ def _judge(plan: Plan | PlanFailed) -> Finding:
             items = "1 item is" if plan.found == 1 else f"{plan.found} items are"
             text = f"But {items} still as the alert found them, or so again. Check the target."
             return Finding(text, is_clean=False, headline=f"{items} left")
-        case _:
+        case Plan(empty_reason=""):
             return CLEAN
+        case Plan(empty_reason=reason) if reason in _NEUTRAL_REASONS:
+            return _unread(f"its reading ended with {reason}")
+        case Plan(empty_reason=reason, evidence=evidence):
+            seen = f" ({format_pairs(evidence)[:MAX_SEEN]})" if evidence else ""
+            text = f"But it is not clean: {reason}{seen}, which this remediation leaves alone. Check the target."
+            return Finding(text, is_clean=False, headline=f"not clean ({reason})")
 
 
 async def _read_stack(target: ResolvedTarget) -> Finding:

@@ -104,6 +104,26 @@ async def test_all_clear_confirms_that_the_target_is_clean(
     assert receiver.messages[-1][1] == "[shop] resolved: clear_folder on shop/postgres/main"
 
 
+@pytest.mark.parametrize(
+    ("reason", "end"),
+    [
+        ("no_backup", "resolved, but not clean (no_backup)"),
+        ("stopped_by_hand", "resolved, but not clean (stopped_by_hand)"),
+        ("recently_started", "resolved"),
+    ],
+)
+async def test_all_clear_is_none_while_the_remediation_leaves_something_alone(
+    notified: EngineHarness, receiver: NotificationReceiver, reason: str, end: str
+) -> None:
+    """An empty plan may have a reason: there is no backup at all, or the service was stopped."""
+    notified.files.empty_reason = reason
+    await resolve(notified)
+    await send_notifications(notified)
+    _, title, text = receiver.messages[-1]
+    assert title == f"[shop] {end}: clear_folder on shop/postgres/main"
+    assert "is clean" not in text
+
+
 async def test_all_clear_says_so_when_the_alert_fires_again(
     notified: EngineHarness, receiver: NotificationReceiver
 ) -> None:

@@ -91,6 +91,16 @@ async def test_service_that_starts_once_more_while_it_is_watched_is_no_proof(
     assert (verdict.clean, verdict.evidence["wrong"]) == (False, "it started once more while it was watched")
 
 
+@pytest.mark.parametrize("remediation", ["restart_service", "scale_workers"])
+async def test_plan_for_a_running_service_tells_no_fault(
+    commands: dict[str, Any], scope_of_service: ServiceScope, remediation: str
+) -> None:
+    """The message at the end of an alert would report the service as an item that is left."""
+    scope = scope_of_service({**commands, "workers": {"min": 1, "max": 4}})
+    plan = await within(scope, lambda session: session.plan(), remediation)
+    assert (plan.found, plan.finds_faults) == (1, False)
+
+
 async def test_workers_are_scaled_by_the_command(commands: dict[str, Any], scope_of_service: ServiceScope) -> None:
     scope = scope_of_service({**commands, "workers": {"max": 3, "step": 5}})
     items = await planned(scope, "scale_workers")
