@@ -96,7 +96,7 @@ _BY_REASON = {
         "Nothing was touched: what the long statements do is not known to be safe to cancel. Look at them by hand."
     ),
     (RunState.NOTHING_TO_DO, "too_large"): (
-        "Nothing was touched: only tables above the size limit are left. Treat them by hand."
+        "Nothing was touched: only tables, jobs or files above the size limit are left. Treat them by hand."
     ),
     (RunState.NOTHING_TO_DO, "queue_paused"): (
         "Nothing was touched: workers take no jobs from a paused queue. Resume the queue; the alert's next delivery"
