@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -14,5 +15,7 @@ def exit_process(code: int) -> NoReturn:
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        if stream is not None:  # None if it was closed at the start
+            with suppress(OSError):  # a full disk
+                stream.flush()
     os._exit(code)

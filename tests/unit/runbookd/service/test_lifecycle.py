@@ -115,6 +115,15 @@ def test_check_prints_findings_with_their_lines(inventory: Path) -> None:
     assert (code, out, err) == (1, f"{inventory}:2: stacks.shop.redis: there is none\n", "")
 
 
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 1), (">&-", 0), ("", 0)])
+def test_check_answers_on_every_output(inventory: Path, redirection: str, code: int) -> None:
+    inventory = inventory.rename(inventory.with_name("größe→.yml"))
+    inventory.write_text("stacks:\n  shop:\n    redis: {main: {url: redis://cache}}\n")
+    words = ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *ARGV, "--config.file", str(inventory), "--config.check"]
+    result = subprocess.run(words, env=environment(PYTHONIOENCODING="ascii"), capture_output=True, text=True)
+    assert (result.returncode, "Traceback" in result.stderr) == (code, False), result.stderr
+
+
 def test_check_of_variables_names_the_environment() -> None:
     code, out, _ = run_to_end("--config.check", RUNBOOK__STACKS__SHOP__RUNBOOK_URL="x")
     assert (code, out) == (1, "environment: stacks.shop.redis: there is none\n")
