@@ -5,8 +5,10 @@ So the target is read before the message reports that the problem is over.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from remediator.context import Context, LeaderContext
 from remediator.diagnostics.bundle import parts_of, read_all
@@ -80,9 +82,7 @@ def _judge(plan: Plan | PlanFailed) -> Finding:
         case Plan(empty_reason=reason) if reason in _NEUTRAL_REASONS:
             return _unread(f"its reading ended with {reason}")
         case Plan(empty_reason=reason, evidence=evidence):
-            seen = f" ({format_pairs(evidence)[:MAX_SEEN]})" if evidence else ""
-            text = f"But it is not clean: {reason}{seen}, which this remediation leaves alone. Check the target."
-            return Finding(text, is_clean=False, headline=f"not clean ({reason})")
+            return _left_alone(reason, evidence)
 
 
 async def _read_stack(target: ResolvedTarget) -> Finding:
@@ -95,6 +95,12 @@ async def _read_stack(target: ResolvedTarget) -> Finding:
 
 def _unread(reason: str) -> Finding:
     return Finding(f"The target was not read again: {reason}. Only the alert says that it is over.", is_clean=True)
+
+
+def _left_alone(reason: str, evidence: Mapping[str, Any]) -> Finding:
+    seen = f" ({format_pairs(evidence)[:MAX_SEEN]})" if evidence else ""
+    text = f"But it is not clean: {reason}{seen}, which this remediation leaves alone. Check the target."
+    return Finding(text, is_clean=False, headline=f"not clean ({reason})")
 
 
 def _unreadable(detail: str) -> Finding:
