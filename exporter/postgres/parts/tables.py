@@ -58,7 +58,7 @@ STATISTICS = Part(
         _count("seq_tup_read", "Rows that sequential scans read.", "tuples_returned"),
         counter(
             "pg_stat_user_tables_idx_scan_total",
-            "Scans of the table's indexes.",
+            "Scans of the indexes that the table has now: PostgreSQL forgets those of a dropped index.",
             "(SELECT coalesce(sum(pg_stat_get_numscans(indexrelid)), 0) FROM pg_index WHERE indrelid = t.oid)",
         ),
         _count("n_tup_ins", "Rows inserted.", "tuples_inserted"),
