@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from exporter.collectors import COLLECTORS
+from exporter.postgres.connect import target_error
 from exporter.scheduling.outcome import failure_of
 from runbookctl.doctor.finding import Finding
 from runbookd.addresses import AddressError
@@ -125,8 +126,8 @@ async def _check_role(
         return [
             Finding(address.hide(str(error).partition("\n")[0]), "check that the role may log in, and its password")
         ]
-    except (asyncpg.InterfaceError, OSError, ValueError) as error:
-        return [Finding(failure_of(error).reason, f"check {secret.key} in the inventory")]
+    except (asyncpg.InterfaceError, asyncpg.TargetServerAttributeNotMatched, OSError, ValueError) as error:
+        return [Finding(str(target_error(error)), f"check {secret.key} in the inventory")]
     found = [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *_maintenance(facts, remediations)]
     return [*found, *(_server(facts) if role.statistics else [])]
 

@@ -175,6 +175,14 @@ def test_unreadable_server_is_one_finding_without_its_password(granted: Postgres
     assert "hunter2" not in str(found)
 
 
+def test_address_that_asks_for_another_server_is_one_finding(granted: PostgresServer, doctor: Doctor) -> None:
+    dsn = granted.dsn("remediator")
+    code, found = doctor(_inventory(granted).replace(dsn, f"{dsn}?target_session_attrs=standby"))
+    [finding] = found["shop/postgres/main"]
+    assert code == 1
+    assert "no server of the address is one that target_session_attrs asks for" in finding["problem"]
+
+
 def test_doctor_checks_only_the_selected_stack(granted: PostgresServer, doctor: Doctor) -> None:
     inventory = _inventory(granted)[:-1] + ", mail: {http: {api: {url: 'http://127.0.0.1:1/'}}}}"
     assert list(doctor(inventory, "--stack", "mail")[1]) == ["mail/http/api"]
