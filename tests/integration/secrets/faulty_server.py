@@ -19,6 +19,7 @@ class EchoingServer:
     def __init__(self) -> None:
         self.messages: list[str] = []
         self.port = 0
+        self.mail_port = 0  # another one, because in SMTP the server speaks first
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection until it ends."""
@@ -29,12 +30,7 @@ class EchoingServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(1):
-                first = await reader.readexactly(1)
-        except TimeoutError:  # in SMTP the server speaks first
-            await _refuse_mail(reader, writer)
-            return
+        first = await reader.readexactly(1)
         if first == b"*":
             await _refuse_redis(reader, writer)
         elif first == b"\0":
@@ -88,23 +84,29 @@ async def _refuse_postgres(reader: asyncio.StreamReader, writer: asyncio.StreamW
 
 
 async def _refuse_mail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"220 mail\r\n")
-    while line := await reader.readline():
-        good = line.upper().startswith((b"EHLO", b"HELO"))
-        writer.write(b"250-mail\r\n250 AUTH LOGIN PLAIN\r\n" if good else b"535 refused: " + line)
-        await writer.drain()
+    try:
+        with suppress(OSError):
+            writer.write(b"220 mail\r\n")
+            while line := await reader.readline():
+                good = line.upper().startswith((b"EHLO", b"HELO"))
+                writer.write(b"250-mail\r\n250 AUTH LOGIN PLAIN\r\n" if good else b"535 refused: " + line)
+                await writer.drain()
+    finally:
+        writer.close()
 
 
 @asynccontextmanager
 async def echoing_server() -> AsyncIterator[EchoingServer]:
-    """Run one on a free port."""
+    """Run one on free ports."""
     echoing = EchoingServer()
     server = await asyncio.start_server(echoing.serve, "127.0.0.1", 0)
-    echoing.port = server.sockets[0].getsockname()[1]
+    mail = await asyncio.start_server(_refuse_mail, "127.0.0.1", 0)
+    echoing.port, echoing.mail_port = (each.sockets[0].getsockname()[1] for each in (server, mail))
     try:
         yield echoing
     finally:
         server.close()
+        mail.close()
 
 
 @asynccontextmanager

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import yaml
 
+from runbookd.inventory.password_files import MIN_COST
 from tests.integration.secrets.planted import Secrets, escaped
 
 REMEDIATIONS = {
@@ -19,9 +21,10 @@ REMEDIATIONS = {
 
 @dataclass(frozen=True)
 class Places:
-    """Ports: one that repeats everything, one that hangs up, a real server each, and one behind a cutting proxy."""
+    """Ports: two that repeat everything, one that hangs up, a real server each, and one behind a cutting proxy."""
 
     echo: int
+    mail: int
     hangs_up: int
     postgres: int
     redis: int
@@ -41,6 +44,7 @@ class PlantedInventory:
         self.secrets = Secrets()
         self._folder, self._places = folder, places
         self.operators_token = self.secrets.word("operator's token")
+        self.operators_password = self.secrets.word("operator's password")
         self.document = self._document()
 
     def write(self) -> Path:
@@ -70,10 +74,15 @@ class PlantedInventory:
         alertmanager = f"http://{self._login('alertmanager.url')}127.0.0.1:{self._places.echo}/401/?token="
         return {
             "alertmanager": {"url": alertmanager + self.secrets.word("query of alertmanager.url")},
-            "operators": {"oncall": {"token_file": self.file("operator", self.operators_token)}},
+            "operators": {"oncall": self._operator()},
             "contacts": {**self._contacts(), "collect": {"url": f"json://127.0.0.1:{self._places.echo}/messages"}},
             "stacks": {"shop": stack},
         }
+
+    def _operator(self) -> dict[str, str]:
+        password = bcrypt.hashpw(self.operators_password.encode(), bcrypt.gensalt(MIN_COST)).decode()
+        files = {"token_file": self.operators_token, "password_file": password}
+        return {key: self.file(f"operator's {key}", text) for key, text in files.items()}
 
     def _login(self, place: str) -> str:
         return f"{self.secrets.word(f'user of {place}')}:{escaped(self.secrets.password(place))}@"
@@ -232,7 +241,7 @@ class PlantedInventory:
             "refused": "json://{login}127.0.0.1:1/?+X-Token={word}",
             "hangs_up": f"json://{{login}}127.0.0.1:{self._places.hangs_up}/?+X-Token={{word}}&:token={{word}}",
             "tls": f"jsons://{{login}}127.0.0.1:{echo}/",
-            "mail": f"mailto://{{login}}127.0.0.1:{echo}?from=a@b.example&to=c@d.example&smtp=127.0.0.1",
+            "mail": f"mailto://{{login}}127.0.0.1:{self._places.mail}?from=a@b.example&to=c@d.example&smtp=127.0.0.1",
             "ntfy": f"ntfy://{{login}}127.0.0.1:{echo}/topic",
             "malformed": "slack://{word}/{word}",
             "nonsense": "{word}",

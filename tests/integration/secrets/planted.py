@@ -3,9 +3,11 @@
 import base64
 import re
 from collections.abc import Iterator
+from secrets import token_hex
 from urllib.parse import quote, unquote
 
-_WORD = "hunter2secret"
+# A word of this process: a neighbour's tests show theirs in command lines.
+_WORD = f"hunter{token_hex(4)}secret"
 # The letters of the word in base64 at each of the three alignments, without the edges that its neighbours change.
 _BASE64 = [
     base64.b64encode(b"x" * shift + _WORD.encode())[4 * (shift > 0) :][:12].decode().rstrip("=") for shift in range(3)

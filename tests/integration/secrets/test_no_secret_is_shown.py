@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from html import unescape
 from pathlib import Path
 from time import monotonic
 
@@ -33,7 +36,7 @@ async def planted(tmp_path: Path, echoing, postgres_server, redis_server) -> Asy
             stack.push_async_callback(proxy.close)
         ports = [await proxy.start() for proxy in cut]
         hangs_up = await stack.enter_async_context(hanging_up())
-        places = Places(echoing.port, hangs_up, postgres_server.port, redis_server.port, *ports)
+        places = Places(echoing.port, echoing.mail_port, hangs_up, postgres_server.port, redis_server.port, *ports)
         yield PlantedInventory(tmp_path, places)
 
 
@@ -62,6 +65,7 @@ async def pages_of_the_exporter(url: str) -> str:
         assert monotonic() < end, debug
         await asyncio.sleep(0.5)
     assert ": up\n" not in debug, debug
+    assert all(words in debug for words in (" wrong: *** ", " refused: AUTH")), debug
     return debug + "".join([await get(url + path) for path in ("/", "/metrics", "/sd", "/-/ready")])
 
 
@@ -73,7 +77,9 @@ async def test_no_failing_target_or_page_of_the_exporter_shows_a_secret(tmp_path
     assert_hidden(planted.secrets, shown + exporter.log + " ".join(command_lines))
 
 
-async def test_no_failing_run_message_or_api_of_the_remediator_shows_a_secret(tmp_path: Path, planted, echoing) -> None:
+async def test_no_failing_run_page_or_message_of_the_remediator_shows_a_secret(
+    tmp_path: Path, planted, echoing
+) -> None:
     file = planted.write()
     token = planted.secrets.word("webhook's token")
     flags = ("--config.file", str(file), "--webhook.token-file", planted.file("hook", token))
@@ -81,11 +87,35 @@ async def test_no_failing_run_message_or_api_of_the_remediator_shows_a_secret(tm
         async with daemon("runbook-remediator", *flags, folder=tmp_path) as remediator:
             await deliver(remediator.url, token, planted)
             shown = await answers_of_the_remediator(remediator.url, planted)
+            shown += await pages_of_the_console(remediator.url, planted)
             shown += await outputs_of_the_operators_commands(remediator.url, planted, tmp_path)
     assert echoing.messages
     shown += "".join(echoing.messages) + " ".join(command_lines) + remediator.log
     shown += text_of_the_ledger(tmp_path)
     assert_hidden(planted.secrets, shown)
+
+
+async def pages_of_the_console(url: str, planted: PlantedInventory) -> str:
+    """Return two pages of each kind to which the first page and its successors lead an operator."""
+    pages: dict[str, str] = {}
+    waiting, kinds = ["/"], Counter[str]()
+    jar = aiohttp.CookieJar(unsafe=True)  # else none is kept for an address
+    async with aiohttp.ClientSession(url, cookie_jar=jar) as session:
+        form = {"operator": "oncall", "password": planted.operators_password}
+        async with session.post("/login", data=form) as response:
+            assert response.status == 200
+        while waiting:
+            path = waiting.pop()
+            kind = re.sub(r"\d+|target=.*", "N", path)
+            kinds[kind] += 1
+            if path in pages or kinds[kind] > 2:
+                continue
+            async with session.get(path) as response:
+                assert response.status == 200, path
+                pages[path] = await response.text()
+            waiting += [unescape(link) for link in re.findall(r'href="(/[^"#]*)', pages[path])]
+    assert {"/runs/N", "/runs/N/why", "/episodes/N", "/episodes/N/report", "/report", "/audit"} <= kinds.keys()
+    return "".join(pages.values())
 
 
 def text_of_the_ledger(folder: Path) -> str:
@@ -123,6 +153,7 @@ async def answers_of_the_remediator(url: str, planted: PlantedInventory) -> str:
     assert {run["remediation"] for run in runs} == {*REMEDIATIONS.values(), "collect_diagnostics"}
     await asyncio.sleep(3)  # the contacts get their messages
     paths = ["/metrics", "/api/v1/status", "/api/v1/contacts", "/api/v1/audit", "/api/v1/pause", "/api/v1/breakers"]
+    paths += ["/api/v1/episodes", "/api/v1/episodes/1", "/api/v1/episodes/1/report", "/api/v1/report"]
     paths += [f"/api/v1/runs/{run['id']}" for run in runs] + [f"/api/v1/runs/{run['id']}/why" for run in runs[:5]]
     tests = [post(f"{url}/api/v1/contacts/{name}/test", token) for name in planted.document["contacts"]]
     return json.dumps(runs) + "".join([*await asyncio.gather(*(get(url + path, token) for path in paths), *tests)])
@@ -130,7 +161,17 @@ async def answers_of_the_remediator(url: str, planted: PlantedInventory) -> str:
 
 async def outputs_of_the_operators_commands(url: str, planted: PlantedInventory, folder: Path) -> str:
     connection = {"REMEDIATOR_URL": url, "OPERATOR_TOKEN_FILE": planted.document["operators"]["oncall"]["token_file"]}
-    commands = [["status"], ["runs"], ["run", "1"], ["contacts"], ["audit", "verify"]]
+    commands = [
+        ["status"],
+        ["runs"],
+        ["run", "1"],
+        ["why", "1"],
+        ["episodes"],
+        ["report"],
+        ["recurring"],
+        ["contacts"],
+        ["audit", "verify"],
+    ]
     commands += [["contacts", "test", name] for name in ("json_401", "mail")]
     commands += [["plan", "terminate_idle_transactions", "shop/postgres/echo"]]
     outputs = [await output_of("runbookctl", *each, folder=folder, **connection) for each in commands]

@@ -137,9 +137,12 @@ async def test_change_during_a_read_is_detected_next_time(start, file, monkeypat
     assert await status(port, ("other", "word")) == 200
 
 
-async def test_flood_of_guesses_is_refused_and_evicts_no_known_credential(start) -> None:
+async def test_flood_of_guesses_is_refused_and_evicts_no_known_credential(start, monkeypatch) -> None:
+    monkeypatch.setattr("runbookd.service.tls_and_users._MAX_REMEMBERED", 3)
     port = await start({"basic_auth_users": USERS | {"slow": bcrypt.hashpw(b"x", bcrypt.gensalt(9)).decode()}})
     assert await status(port, ("prometheus", "secret")) == 200
+    for number in range(4):
+        assert await status(port, ("prometheus", f"guess{number}")) == 401
     flood = [asyncio.create_task(status(port, ("slow", f"guess{number}"))) for number in range(150)]
     await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
     assert await status(port, ("prometheus", "secret")) == 200

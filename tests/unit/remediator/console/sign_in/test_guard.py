@@ -106,6 +106,17 @@ async def test_chunked_body_over_the_limit_is_refused(browser: Browser) -> None:
     assert (await browser.client.post("/probe", data=chunks(), headers=FORM)).status == 413
 
 
+async def test_form_that_does_not_arrive_is_refused(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediator.console.sign_in.form.READ_SECONDS", 0.1)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"operator=oncall&password="
+        await asyncio.sleep(5)
+
+    answer = await asyncio.wait_for(browser.client.post("/login", data=endless(), headers=FORM), 4)
+    assert answer.status == 408
+
+
 @pytest.mark.parametrize("cookie", ["", "x", "a" * 43, "'; DROP TABLE console_session; --", "é" * 43, "a" * 10_000])
 async def test_hostile_cookie_is_no_session(browser: Browser, cookie: str) -> None:
     answer = await browser.get(headers={"Cookie": f"runbookd_session={cookie}".encode().decode("latin-1")[:8_000]})

@@ -38,12 +38,13 @@ async def test_cookie_on_plain_http_is_for_the_server_only_and_lax(browser: Brow
     assert "Secure" not in cookie
 
 
-async def test_ledger_holds_neither_token_nor_password(browser: Browser, tmp_path: Path) -> None:
+async def test_ledger_holds_neither_token_nor_password_nor_its_hash(browser: Browser, tmp_path: Path) -> None:
     token = (await browser.sign_in()).cookies["runbookd_session"].value
     content = b"".join((tmp_path / name).read_bytes() for name in ("ledger.db", "ledger.db-wal"))
     assert b"console_session" in content
     assert token.encode() not in content
     assert PASSWORD.encode() not in content
+    assert (tmp_path / "oncall.password").read_bytes().strip() not in content
 
 
 @pytest.mark.parametrize(
