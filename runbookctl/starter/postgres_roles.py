@@ -32,7 +32,7 @@ class PostgresPlace:
     def parse(cls, text: str) -> "PostgresPlace":
         """Parse HOST:PORT/DATABASE. Raises InitError."""
         match = _PLACE.fullmatch(text)
-        if match is None:
+        if match is None or not 0 < int(match["port"]) < 65_536:
             raise InitError(
                 "--postgres: write it as HOST:PORT/DATABASE, such as 127.0.0.1:5432/shop; init makes the logins"
             )

@@ -32,7 +32,7 @@ class RedisPlace:
     def parse(cls, text: str) -> "RedisPlace":
         """Parse HOST:PORT or HOST:PORT/DATABASE. Raises InitError."""
         match = _PLACE.fullmatch(text)
-        if match is None:
+        if match is None or not 0 < int(match["port"]) < 65_536:
             raise InitError(
                 "--redis: write it as HOST:PORT or HOST:PORT/DATABASE, such as 127.0.0.1:6379/0; init makes the logins"
             )

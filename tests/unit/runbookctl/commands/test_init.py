@@ -175,6 +175,8 @@ def test_modes_of_a_set_are_shadow_unless_the_runbooks_are_asked_for(tmp_path: P
     [
         (("--modes", "runbook"), "add --runbook NAME"),
         (("--stack", "My-Shop"), "--stack 'My-Shop' is not a valid name: use lower-case"),
+        (("--postgres", "db:99999/x"), "--postgres: write it as HOST:PORT/DATABASE"),
+        (("--redis", "cache:0"), "--redis: write it as HOST:PORT"),
         (("--postgres", "postgresql://u:hunter2@db/x"), "--postgres: write it as HOST:PORT/DATABASE"),
         (("--stack", "My Shop"), "--stack 'My Shop' is not a valid name"),
         (("--redis", "redis://:hunter2@cache"), "--redis: write it as HOST:PORT"),
