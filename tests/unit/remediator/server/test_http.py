@@ -184,22 +184,20 @@ async def test_closing_a_closed_breaker_is_404(client: ApiTestClient) -> None:
     assert answer.status == 404
 
 
-async def test_misspelt_breaker_is_not_taken_for_a_closed_one(client: ApiTestClient, tmp_path: Path) -> None:
-    await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
-
-    async def first_run() -> int:
-        return (await client.get("/api/v1/runs/1", headers=ONCALL)).status
-
-    await becomes(first_run, 200)
+async def test_misspelt_breaker_is_not_taken_for_a_closed_one(tmp_path: Path) -> None:
+    remediator_settings = settings(tmp_path)
+    async with ledger_at(remediator_settings.ledger.url).open():
+        pass
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
         connection.execute(
             "INSERT INTO breaker (stack, remediation, target, opened_at, run, reason)"
             " VALUES ('shop', 'vacuum_tables', 'shop/postgres/main', 1, 1, 'failed')"
         )
-    answer = await client.delete("/api/v1/breakers/vacuum_table/shop/postgres/main", headers=ONCALL)
-    error = "no breaker of vacuum_table on shop/postgres/main is open"
-    meant = "vacuum_tables on shop/postgres/main"
-    assert (answer.status, await answer.json()) == (404, {"error": f"{error}; did you mean {meant!r}?"})
+    async with TestClient(TestServer(build(remediator_settings, stacks(tmp_path)))) as client:
+        answer = await client.delete("/api/v1/breakers/vacuum_table/shop/postgres/main", headers=ONCALL)
+        error = "no breaker of vacuum_table on shop/postgres/main is open"
+        meant = "vacuum_tables on shop/postgres/main"
+        assert (answer.status, await answer.json()) == (404, {"error": f"{error}; did you mean {meant!r}?"})
 
 
 async def test_webhook_answers_503_while_its_token_file_is_replaced(client: ApiTestClient, tmp_path: Path) -> None:
