@@ -48,6 +48,10 @@ def translate_errors(scope: Scope) -> Iterator[None]:
     """Raise every error of the server, the network or the driver as TargetUnreachable."""
     try:
         yield
+    except UnicodeDecodeError:  # names of roles arrive in the encoding in which they were created
+        raise TargetUnreachable(
+            f"{scope.target}: a name in the result is not UTF-8; rename the role or table"
+        ) from None
     except _FAILURES as error:
         raise TargetUnreachable(f"{scope.target}: {_error_text(error)}") from error
 

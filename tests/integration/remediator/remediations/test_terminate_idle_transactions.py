@@ -3,11 +3,14 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import asyncpg
@@ -18,6 +21,7 @@ from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import ItemState, Plan, Scope
 from tests.integration.remediator.remediations.steps import Steps
 from tests.unit.remediator.polling import becomes
+from tools.toolchain.paths import launcher
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres" / "remediator.sql"
 OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
@@ -284,6 +288,43 @@ def host_pid(number: int) -> int:
             if numbers and int(numbers[-1]) == number and b"idle in transaction" in command:
                 return int(folder.name)
     raise AssertionError(f"no backend {number}")
+
+
+@pytest.fixture
+def latin_role(roles: PostgresServer, server: Any) -> Iterator[None]:
+    """Keep an idle transaction of a role whose name is not UTF-8: roles are common to databases of any encoding."""
+    name = f"ascii_{token_hex(6)}"
+    roles.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    with psql(roles.dsn(database=name).encode()) as admin:
+        ask(admin, b"SET client_encoding = 'SQL_ASCII'; CREATE ROLE \"caf\xe9\" LOGIN PASSWORD 'x'; SELECT 1;\n")
+        with psql(server.dsn("shop").replace(f"shop:{roles.password('shop')}@", "caf%E9:x@").encode()) as session:
+            ask(session, b"BEGIN; SELECT 1;\n")
+            yield
+        ask(admin, b'DROP ROLE "caf\xe9"; SELECT 1;\n')
+    roles.drop_database(name)
+
+
+@contextmanager
+def psql(dsn: bytes) -> Iterator[subprocess.Popen[bytes]]:
+    command: list[Any] = [launcher("psql"), "-X", "-q", "-A", "-t", dsn]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+        process.terminate()
+
+
+def ask(process: subprocess.Popen[bytes], statements: bytes) -> None:
+    """Send statements whose only row is 1, and wait for it."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(statements)
+    process.stdin.flush()
+    assert process.stdout.readline() == b"1\n"
+
+
+async def test_role_whose_name_is_not_utf_8_is_named_as_the_cause(latin_role, scope) -> None:
+    await wait_until_old()
+    with pytest.raises(TargetUnreachable, match="postgres/main: a name in the result is not UTF-8; rename the role"):
+        await plan_of(scope())
 
 
 async def test_outcome_of_a_session_is_resolved(connect, scope) -> None:
