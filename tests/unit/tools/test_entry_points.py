@@ -36,6 +36,7 @@ def _refuse(*_arguments: object, **_named: object) -> None:
     raise AssertionError("it has begun its work")
 
 
+@pytest.mark.usefixtures("restored_logging")  # some configure the logs before they read their flags
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_help_is_printed_and_nothing_is_done(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
