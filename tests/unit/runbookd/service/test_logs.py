@@ -57,6 +57,15 @@ async def _fails(_: web.Request) -> web.Response:
     raise RuntimeError("ours")
 
 
+async def _send(app: web.Application, sent: bytes) -> None:
+    """Send bytes, and wait for the first line of the answer."""
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(sent)
+        assert await asyncio.wait_for(reader.readline(), 10)
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("sent", "level", "traceback"),
     [
@@ -72,11 +81,7 @@ async def test_only_our_own_errors_log_a_traceback(
     app = web.Application()
     app.router.add_post("/reads", _reads)
     app.router.add_get("/fails", _fails)
-    async with TestServer(app) as server:
-        reader, writer = await asyncio.open_connection(server.host, server.port)
-        writer.write(sent)
-        assert await asyncio.wait_for(reader.readline(), 10)
-        writer.close()
+    await _send(app, sent)
     log = capsys.readouterr().err
     assert f"level={level} " in log
     assert ("Traceback" in log) == traceback
@@ -105,11 +110,7 @@ async def test_malformed_request_is_logged_without_a_part_of_it(
     configure_logs("debug")
     app = web.Application()
     app.router.add_route("*", "/reads", _reads)
-    async with TestServer(app) as server:
-        reader, writer = await asyncio.open_connection(server.host, server.port)
-        writer.write(sent)
-        assert await asyncio.wait_for(reader.read(), 10)
-        writer.close()
+    await _send(app, sent)
     log = capsys.readouterr().err
     assert words in log
     assert "hunter2" not in log
