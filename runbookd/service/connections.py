@@ -38,5 +38,6 @@ class Connections:
         transports = {each: each.transport for each in server.connections if each.transport is not None}
         connections = {each: transport for each, transport in transports.items() if not transport.is_closing()}
         excess = len(connections) + 1 - MAX_CONNECTIONS
-        for each in sorted(connections, key=self._in_use.__contains__)[: max(excess, 0)]:  # both kinds by age
-            connections[each].abort()
+        if excess > 0:
+            for each in sorted(connections, key=self._in_use.__contains__)[:excess]:  # both kinds by age
+                connections[each].abort()
