@@ -3,10 +3,8 @@
 import asyncio
 import json
 import re
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import asyncpg
@@ -28,8 +26,8 @@ from remediator.model.clock import SystemClock
 from remediator.model.remediation import Item, ItemState, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory
+from tests.integration.remediator.remediations.raw_session import ask, raw_database
 from tests.unit.remediator.payloads import delivery
-from tools.toolchain.paths import launcher
 
 DEPLOY = Path(__file__).parents[4] / "deploy"
 ADMIN, REMEDIATOR = "admin-secret", "remediator-secret"
@@ -137,18 +135,9 @@ async def test_postgres_part_shows_blockers_and_slow_statements(scope_of, stack)
 @pytest.fixture
 def latin_session(roles: PostgresServer, trouble: Any) -> Iterator[None]:
     """Keep a session whose statement is not UTF-8; pg_stat_statements has it as well, which all databases share."""
-    name = f"ascii_{token_hex(6)}"
-    roles.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
-    command: list[str | Path] = [launcher("psql"), "-X", "-q", "-A", "-t", roles.dsn(database=name)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as psql:
-        assert psql.stdin is not None
-        assert psql.stdout is not None
-        psql.stdin.write(b"SET client_encoding = 'SQL_ASCII'; BEGIN; SELECT 1 AS \"caf\xe9\";\n")
-        psql.stdin.flush()
-        assert psql.stdout.readline() == b"1\n"
+    with raw_database(roles) as session:
+        ask(session, b'BEGIN; SELECT 1 AS "caf\xe9";\n')
         yield
-        psql.terminate()
-    roles.drop_database(name)
     trouble.sql("SELECT pg_stat_statements_reset()")
 
 

@@ -3,14 +3,11 @@
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import asyncpg
@@ -21,7 +18,6 @@ from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import ItemState, Plan, Scope
 from tests.integration.remediator.remediations.steps import Steps
 from tests.unit.remediator.polling import becomes
-from tools.toolchain.paths import launcher
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres" / "remediator.sql"
 OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
@@ -290,43 +286,6 @@ def host_pid(number: int) -> int:
     raise AssertionError(f"no backend {number}")
 
 
-@pytest.fixture
-def latin_role(roles: PostgresServer, server: Any) -> Iterator[None]:
-    """Keep an idle transaction of a role whose name is not UTF-8: roles are common to databases of any encoding."""
-    name = f"ascii_{token_hex(6)}"
-    roles.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
-    with psql(roles.dsn(database=name).encode()) as admin:
-        ask(admin, b"SET client_encoding = 'SQL_ASCII'; CREATE ROLE \"caf\xe9\" LOGIN PASSWORD 'x'; SELECT 1;\n")
-        with psql(server.dsn("shop").replace(f"shop:{roles.password('shop')}@", "caf%E9:x@").encode()) as session:
-            ask(session, b"BEGIN; SELECT 1;\n")
-            yield
-        ask(admin, b'DROP ROLE "caf\xe9"; SELECT 1;\n')
-    roles.drop_database(name)
-
-
-@contextmanager
-def psql(dsn: bytes) -> Iterator[subprocess.Popen[bytes]]:
-    command: list[Any] = [launcher("psql"), "-X", "-q", "-A", "-t", dsn]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        yield process
-        process.terminate()
-
-
-def ask(process: subprocess.Popen[bytes], statements: bytes) -> None:
-    """Send statements whose only row is 1, and wait for it."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(statements)
-    process.stdin.flush()
-    assert process.stdout.readline() == b"1\n"
-
-
-async def test_role_whose_name_is_not_utf_8_is_named_as_the_cause(latin_role, scope) -> None:
-    await wait_until_old()
-    with pytest.raises(TargetUnreachable, match="postgres/main: a name in the result is not UTF-8; rename the role"):
-        await plan_of(scope())
-
-
 async def test_outcome_of_a_session_is_resolved(connect, scope) -> None:
     there, gone = await idle(connect), await idle(connect)
     await wait_until_old()
@@ -392,43 +351,3 @@ async def test_role_that_cannot_see_states_is_refused(connect, scope) -> None:
     await wait_until_old()
     with pytest.raises(TargetUnreachable, match='GRANT pg_read_all_stats TO "blind"'):
         await plan_of(scope("blind"))
-
-
-@pytest.mark.parametrize(
-    ("dsn", "words"),
-    [
-        ("postgresql://remediator:wrong-secret@127.0.0.1:{port}/postgres", "password authentication failed for user"),
-        ("postgresql://remediator:wrong-secret@127.0.0.1:1/postgres", "the connection is refused; check the address"),
-        ("mysql://remediator:wrong-secret@127.0.0.1/postgres", "is not an address of the form postgresql://"),
-        ("postgresql://remediator:wrong-secret@127.0.0.1:wrong-secret/postgres", "is not an address of the form"),
-    ],
-)
-async def test_invalid_address_is_one_clear_line_without_the_password(roles, scope_of, dsn: str, words: str) -> None:
-    stack = {"postgres": {"main": {"dsn": "postgresql://x", "admin_dsn": dsn.format(port=roles.port)}}}
-    with pytest.raises(TargetUnreachable) as caught:
-        await plan_of(scope_of("postgres", stack=stack))
-    message = str(caught.value)
-    assert message.startswith("shop/postgres/main: ")
-    assert words in message
-    assert "wrong-secret" not in message
-    assert "\n" not in message
-
-
-async def test_standby_is_refused(servers_folder: Path, scope_of) -> None:
-    server = PostgresServer(servers_folder / "standby_with_sessions")
-    server.start()
-    try:
-        server.stop()
-        (server.place().data / "standby.signal").touch()
-        server.start()
-        stack = {"postgres": {"main": {"dsn": "postgresql://x", "admin_dsn": server.dsn()}}}
-        with pytest.raises(TargetUnreachable, match="leads to a standby; point it at the primary"):
-            await plan_of(scope_of("postgres", stack=stack))
-    finally:
-        server.remove()
-
-
-async def test_missing_admin_dsn_is_named(scope_of) -> None:
-    stack = {"postgres": {"main": {"dsn": "postgresql://x"}}}
-    with pytest.raises(TargetUnreachable, match="admin_dsn is not set; add admin_dsn or admin_dsn_file"):
-        await plan_of(scope_of("postgres", stack=stack))
