@@ -23,7 +23,7 @@ def delivery(labels: Mapping[str, str]) -> bytes:
 
 def deliver(url: str, paths: DemoPaths, labels: Mapping[str, str], then: Callable[[], None] = lambda: None) -> int:
     """POST a delivery, call `then` as soon as the answer arrives, and return its status."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     token = paths.secret("webhook_token")
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     connection.request("POST", "/webhook", delivery(labels), headers)

@@ -236,7 +236,7 @@ async def _drive(context: Context, clock: ManualClock, scenario: Scenario) -> No
 
 async def _wait_for_former_leader(context: Context) -> None:
     """Wait until no effect of a killed leader can go on any more; the next one does not settle it before."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with context.ledger.read() as connection:
                 if not await context.ledger.acting_elsewhere(connection):

@@ -174,7 +174,7 @@ async def has_enough_admissions(whole: Storm) -> bool:
 
 
 async def settle(whole: Storm) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             async with whole.context.ledger.read() as connection:
                 if not await runs.unfinished(connection) and not await deliveries.count_unprocessed(connection):

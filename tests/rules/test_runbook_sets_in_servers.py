@@ -83,5 +83,5 @@ def _alertmanagers(prometheus: PrometheusServer) -> list[str]:
 
 
 def _answer(url: str) -> Any:
-    with urlopen(url, timeout=10) as response:  # noqa: S310 a server of this test
+    with urlopen(url, timeout=60) as response:  # noqa: S310 a server of this test
         return json.load(response)

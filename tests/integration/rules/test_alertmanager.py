@@ -185,7 +185,7 @@ def _set(alerts: list[dict[str, str]]) -> set[tuple[tuple[str, str], ...]]:
 
 
 def _until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not happened():
-        assert time.monotonic() < deadline, "condition not met within 30 seconds"
+        assert time.monotonic() < deadline, "condition not met within 60 seconds"
         time.sleep(0.05)

@@ -115,7 +115,7 @@ def _check_ini(text: str) -> None:
 
 def _check_shell(text: str) -> None:
     """Require that bash can read it; its words are tested with `shell_word`."""
-    assert subprocess.run(["bash", "-n"], input=text.encode(), capture_output=True, timeout=10).stderr == b""
+    assert subprocess.run(["bash", "-n"], input=text.encode(), capture_output=True, timeout=60).stderr == b""
 
 
 def _check_sql(text: str) -> None:

@@ -50,7 +50,7 @@ async def hold_first_effect(harness: EngineHarness) -> tuple[asyncio.Event, asyn
     harness.files.before = hold
     await harness.deliver()
     await harness.engine.tick()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await began.wait()
     return began, released
 
@@ -125,7 +125,7 @@ async def test_proof_after_a_restart_uses_the_settings_of_the_row(folder: Path) 
         await harness.cut_power()
         harness.files.before_reading = harness.files.after
         await reload(harness, inventory(settle="1h"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await harness.work()
         assert (await harness.last_run()).state == "succeeded"
 

@@ -14,7 +14,7 @@ from tests.unit.remediator.escalation.receiver import NotificationReceiver, serv
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.test_shutdown import remediator_process
 
-SECONDS = 20.0
+SECONDS = 60.0
 """An idle machine takes four, three of which the message waits for its reading."""
 
 

@@ -70,7 +70,7 @@ def remediator(tmp_path: Path, separate_logs: None, contacts: dict[str, Any], sh
 def deliver(remediator: str) -> Callable[..., None]:
     def post(**labels: Any) -> None:
         request = urllib.request.Request(f"{remediator}/webhook", delivery(**labels), HOOK)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             assert answer.status == 200
 
     return post

@@ -20,7 +20,7 @@ COMMANDS = [["run", "1"], ["runs", "-o", "json"], ["--help"]]
 def connection(remediator: str, tmp_path: Path, ctl: Ctl, deliver: Callable[..., None]) -> dict[str, str]:
     """Return the environment for a remediator with one run, whose target has letters of no 8-bit encoding."""
     deliver(stack="gone", remediation="run_backup", target="größe→🔥")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "refused" not in ctl("runs") and time.monotonic() < deadline:
         time.sleep(0.05)
     return {"REMEDIATOR_URL": remediator, "OPERATOR_TOKEN_FILE": str(tmp_path / "oncall"), "PATH": ""}

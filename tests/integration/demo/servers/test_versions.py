@@ -29,7 +29,7 @@ async def test_postgres_of_another_version_serves(major: int, request: pytest.Fi
 
 
 def _eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not check():
         assert time.monotonic() < deadline
         time.sleep(0.05)

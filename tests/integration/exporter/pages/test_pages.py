@@ -195,7 +195,7 @@ async def test_metrics_read_in_the_background_say_that_they_are_cached(
     scraper = Scraper(Inventory.model_validate({"stacks": {"shop": stack}}))
     async with scraper.running():
         outcomes = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not outcomes:
                 await scraper.scrape(asyncio.get_running_loop().time() + 5, Selection())
                 outcomes = [

@@ -73,10 +73,10 @@ async def test_cancelled_scrape_does_not_block_later_scrapes(limited_postgres, u
                 await asyncio.sleep(0.01)
                 scrape.cancel()
                 await asyncio.gather(scrape, return_exceptions=True)
-        await asyncio.wait_for(scraper.wait_until_idle(), 10)
+        await asyncio.wait_for(scraper.wait_until_idle(), 60)
         began = loop.time()
-        await scraper.scrape(began + 5, Selection())
-        assert loop.time() - began < 4, "it waited for its deadline"
+        await scraper.scrape(began + 30, Selection())
+        assert loop.time() - began < 25, "it waited for its deadline"
         assert [each.problem for each in scraper.targets] == [""]
         assert limited_postgres.backends() == [backend]
 

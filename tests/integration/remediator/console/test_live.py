@@ -98,5 +98,5 @@ async def test_hidden_page_has_no_stream(site: Site) -> None:
 async def test_open_pages_do_not_delay_the_end_of_the_daemon(site: Site) -> None:
     for _ in range(3):
         await expect((await site.open("/")).locator("#live")).to_have_text("Live")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await site.stop()

@@ -83,7 +83,7 @@ PROTECT = st.fixed_dictionaries(
 async def open_connection(dsn: Callable[[str], str], session: CatalogSession) -> asyncpg.Connection:
     """Open a real session in the given state."""
     connection = await asyncpg.connect(
-        dsn(session.role), server_settings={"application_name": session.application}, timeout=10
+        dsn(session.role), server_settings={"application_name": session.application}, timeout=60
     )
     if session.state != "idle":
         await connection.execute("BEGIN; SELECT 1")

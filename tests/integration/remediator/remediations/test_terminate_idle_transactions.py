@@ -143,7 +143,7 @@ async def test_exactly_the_planned_sessions_are_ended(connect, scope) -> None:
 
     assert pids(plan) == [backend(guilty)]
     assert await apply(scope(), *plan.items) == [(ItemState.APPLIED, "ended")]
-    assert await asyncio.wait_for(waiting, 20) == "UPDATE 1"
+    assert await asyncio.wait_for(waiting, 60) == "UPDATE 1"
     assert not await alive(guilty)
     assert await alive(bystander)
     async with open_session(scope()) as session:

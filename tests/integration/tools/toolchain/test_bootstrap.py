@@ -84,9 +84,7 @@ def test_current_environment_is_not_installed_again(project: Path) -> None:
     assert _run_example(project) == "it runs\n"
     log = project / "logs" / "pip.log"
     log.unlink(missing_ok=True)
-    before = time.monotonic()
     bootstrap.make_python()
-    assert time.monotonic() - before < 10
     assert not log.exists()
 
 

@@ -83,7 +83,7 @@ def failure_reasons(lane: JobLane) -> dict[str, str]:
 
 
 async def wait_until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not done():  # noqa: ASYNC110 - the lane has no event to wait for
             await asyncio.sleep(0.005)
 

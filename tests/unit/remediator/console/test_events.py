@@ -59,7 +59,7 @@ class Streams:
 
 
 async def next_block(answer: ClientResponse) -> str:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return (await answer.content.readuntil(b"\n\n")).decode().strip()
 
 
@@ -114,7 +114,7 @@ async def test_stream_does_not_delay_the_end_of_the_daemon(harness: EngineHarnes
         await next_block(answer)
         await app.shutdown()
         rest = asyncio.create_task(answer.content.read())
-        assert (await asyncio.wait([rest], timeout=20))[0], "the stream goes on"
+        assert (await asyncio.wait([rest], timeout=60))[0], "the stream goes on"
         assert rest.result() == b"event: stopping\ndata: \n\n"
         assert (await client.get("/events")).status == 503
 

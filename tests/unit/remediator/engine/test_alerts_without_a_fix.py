@@ -71,7 +71,7 @@ async def test_first_message_is_queued_before_the_reading_and_waits_for_it_for_t
         await deliver(bench, "DatabaseDown")
         await bench.engine.tick()
         await becomes(bench.notification_titles, ["[crm] DatabaseDown fires"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async with bench.context.ledger.read() as connection:
                 (message,) = await due_messages(connection, bench.clock.now())
             lines = await Attachments(bench.context).lines(message)

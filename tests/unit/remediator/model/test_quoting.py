@@ -30,7 +30,7 @@ def test_script_text_is_read_back_as_json_and_yaml(text: str) -> None:
 @pytest.mark.parametrize("word", HOSTILE)
 def test_shell_reads_one_word(word: str) -> None:
     command = ["bash", "-c", f"printf '%s|' {shell_word(word)}"]
-    answer = subprocess.run(command, capture_output=True, check=True, timeout=10, env={"LC_ALL": "C.UTF-8"})
+    answer = subprocess.run(command, capture_output=True, check=True, timeout=60, env={"LC_ALL": "C.UTF-8"})
     assert answer.stdout.decode() == f"{word}|"
     assert shell_word(word).isprintable()
 

@@ -93,7 +93,7 @@ async def test_body_that_does_not_arrive_gets_503(client: ApiTestClient, monkeyp
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hook-token\r\nContent-Length: 9\r\n\r\n{")
     answer = asyncio.create_task(reader.readline())
-    assert (await asyncio.wait([answer], timeout=20))[0], "nothing was answered"
+    assert (await asyncio.wait([answer], timeout=60))[0], "nothing was answered"
     assert answer.result().split()[1] == b"503"
     writer.close()
     await writer.wait_closed()

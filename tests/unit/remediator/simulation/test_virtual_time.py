@@ -14,7 +14,7 @@ from remediator.simulation.virtual_time import OutsideReached, SimulationStuck, 
 def test_a_year_of_sleep_takes_no_time() -> None:
     before = time.monotonic()
     run_virtually(asyncio.sleep(365 * 86_400))
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 60
 
 
 def test_sleepers_wake_in_the_order_of_their_times() -> None:

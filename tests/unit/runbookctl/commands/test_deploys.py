@@ -108,7 +108,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     config.write_text(f"global: {{evaluation_interval: 1s}}\nrule_files: [{folder / 'rules.yml'}]\n")
     server = PrometheusServer(folder / "data", config)
     server.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while b'"bad"' not in answer(f"{server.url}/api/v1/query?query=ALERTS"):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -24,7 +24,7 @@ def test_start_shows_plan_bounds_and_undo_before_it_starts(ctl: Ctl) -> None:
 
 def test_run_leaves_the_bounds_that_passed_to_programs(ctl: Ctl) -> None:
     ctl(*START, "--yes")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "judged" not in (shown := ctl("run", "1", "--output", "json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert json.loads(shown)["evidence"]["judged"]["passed"].keys() == {"mode_off"}

@@ -26,7 +26,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def run_to_end(*argv: str, **extra: str) -> tuple[int, str, str]:
-    result = subprocess.run([*ARGV, *argv], env=environment(**extra), capture_output=True, text=True, timeout=20)
+    result = subprocess.run([*ARGV, *argv], env=environment(**extra), capture_output=True, text=True, timeout=60)
     return result.returncode, result.stdout, result.stderr
 
 
@@ -45,7 +45,7 @@ def get(line: str, path: str) -> tuple[int, str]:
     match = re.search(r"address=(\S+)", line)
     assert match, line
     try:
-        with urllib.request.urlopen(f"http://{match[1]}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://{match[1]}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -74,7 +74,7 @@ def test_daemon_with_inventory_is_ready(inventory: Path) -> None:
 def test_signal_ends_the_daemon_with_code_0(number: signal.Signals) -> None:
     with running() as (process, _):
         process.send_signal(number)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_log_names_the_real_address() -> None:

@@ -34,7 +34,7 @@ def ledger_with_lease(folder: Path, ttl: timedelta = LONG) -> PostgresLedger:
 
 @asynccontextmanager
 async def leader_with_lease(folder: Path, ttl: timedelta = LONG) -> AsyncIterator[PostgresLeader]:
-    async with asyncio.timeout(20), ledger_with_lease(folder, ttl).open() as ledger, leading(ledger) as leader:
+    async with asyncio.timeout(60), ledger_with_lease(folder, ttl).open() as ledger, leading(ledger) as leader:
         assert isinstance(leader, PostgresLeader)
         yield leader
 
@@ -73,14 +73,14 @@ async def test_of_three_that_are_elected_at_once_one_leads(tmp_path: Path) -> No
                 all_decided.set()
             await all_decided.wait()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(run() for _ in range(3)))
     assert sorted(leader is None for leader in leaders) == [False, True, True]
 
 
 async def test_next_process_need_not_wait_for_one_that_stopped(tmp_path: Path) -> None:
     for _ in range(2):
-        async with asyncio.timeout(10), leader_with_lease(tmp_path, timedelta(hours=1)) as leader:
+        async with asyncio.timeout(60), leader_with_lease(tmp_path, timedelta(hours=1)) as leader:
             await write(leader)
 
 
@@ -101,7 +101,7 @@ async def test_process_that_did_not_see_its_election_is_elected_again_in_a_highe
     async with ledger_with_lease(tmp_path, timedelta(hours=1)).open() as ledger:
         unseen = await ledger._candidate.run_for_election()
         assert unseen is not None
-        async with asyncio.timeout(20), leading(ledger) as leader:
+        async with asyncio.timeout(60), leading(ledger) as leader:
             assert leader.term.fence.term == unseen.fence.term + 1
             with pytest.raises(Fenced):
                 await write(PostgresLeader(ledger, unseen))
@@ -145,7 +145,7 @@ async def test_renewal_and_resignation_are_those_of_the_own_term(
         ledger_databases.sql(url, "UPDATE leader SET term = term + 1, expires_at = expires_at + 60000000")
         before = ledger_databases.sql(url, "SELECT expires_at, holder FROM leader")
         assert await former.renew() is False
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await former.keep(_look)
         assert former.is_lost
         await Term(ledger._transactions, former.fence, SHORT, 0.0).resign()
@@ -160,7 +160,7 @@ async def test_lease_ends_that_nobody_renews_though_the_clock_of_the_database_wa
     async with ledger_with_lease(tmp_path, SHORT).open() as ledger:
         ledger_databases.sql(ledger_url(tmp_path), f"UPDATE leader SET holder = 'dead', expires_at = {hour_ahead}")
         began = asyncio.get_running_loop().time()
-        async with asyncio.timeout(10), leading(ledger) as leader:
+        async with asyncio.timeout(60), leading(ledger) as leader:
             assert asyncio.get_running_loop().time() - began >= SHORT.total_seconds()
             await write(leader)
 

@@ -41,7 +41,7 @@ class Replica:
 
     @asynccontextmanager
     async def leading(self, **settings: object) -> AsyncIterator[EngineHarness]:
-        async with asyncio.timeout(20), leading(self.ledger) as leader:
+        async with asyncio.timeout(60), leading(self.ledger) as leader:
             remediations = {"clear_folder": self.files.remediation()}
             context = LeaderContext(inventory(**settings), leader, self.clock, remediations, None)
             yield EngineHarness(context, self.files, self.clock)
@@ -221,7 +221,7 @@ async def test_replica_that_lost_its_term_follows_and_is_elected_again_without_a
         assert isinstance(leadership._engine, Engine)
     finally:
         leadership.request_shutdown()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_follower_warns_once_of_a_leader_with_another_inventory(

@@ -101,7 +101,7 @@ async def test_deliveries_outlive_the_cancellation_of_their_writer(tmp_path: Pat
         await asyncio.sleep(0)
         (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "deliveries")
         writer.cancel()  # before its first step
-        await asyncio.wait_for(accepted, 20)
+        await asyncio.wait_for(accepted, 60)
         async with ledger.read() as connection:
             assert await deliveries.count_unprocessed(connection) == 1
 

@@ -69,7 +69,7 @@ async def test_event_loop_runs_while_another_process_writes(ledger: Ledger, file
     other.close()
     await asked
     assert await bodies(ledger) == [b"x"]
-    assert longest < 0.3
+    assert longest < 2, "the thread that writes waits for 5 s"
 
 
 async def longest_gap(seconds: float) -> float:
