@@ -18,7 +18,7 @@ browser: setup
 
 # Test files run in parallel, more of them than a machine has cores: most tests wait for a server, not for the CPU.
 test: browser lint
-	@$(BIN)/pytest -n 5
+	@$(BIN)/pytest -n 5 --hypothesis-profile repeatable
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 import structlog
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
@@ -28,7 +28,12 @@ _ORDER = (
     "tests/invariants/",
     "",
 )
-# For mutants: always the same examples, and no shrinking after the first failure.
+# A busy machine may take seconds for any example.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+# For `make test`: always the same examples. Without it, pytest looks for others at each run.
+settings.register_profile("repeatable", derandomize=True, database=None)
+# For mutants: the same, and no shrinking after the first failure.
 settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 # A daemon logs otherwise. By default a traceback is drawn with all local variables, which takes seconds.
 structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback

@@ -23,7 +23,7 @@ from tools.docs import ROOT
 
 CORPUS = Path(__file__).parent / "corpus"
 EXAMPLES = int(os.environ.get("RUNBOOK_EXAMPLES", "60"))
-often = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+often = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 SETS = [yaml.safe_load(file.read_text()) for file in sorted(ROOT.glob("deploy/runbooks/*/inventory.yml"))]
 SCALARS = st.one_of(
     st.none(),

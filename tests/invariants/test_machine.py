@@ -343,7 +343,6 @@ TestRemediator = pytest.mark.timeout(300)(RemediatorMachine.TestCase)
 TestRemediator.settings = settings(
     max_examples=examples(16),
     stateful_step_count=25,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -88,7 +88,7 @@ HOSTILE = st.sampled_from(
 
 
 @given(BODY)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_valid_body_is_parsed(body: Any) -> None:
     """Invariant 22."""
     parsed = parse_delivery(json.dumps(body).encode())
@@ -97,7 +97,7 @@ def test_every_valid_body_is_parsed(body: Any) -> None:
 
 
 @given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=300))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_other_body_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedDelivery) as caught:
         parse_delivery(body)
@@ -128,7 +128,7 @@ def test_nearly_valid_body_is_malformed(body: bytes) -> None:
     remediation=st.sampled_from([*REMEDIATIONS, "retry_failed_jobs; reboot"]),
     more=st.dictionaries(TEXT, TEXT, max_size=3),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_label_text_is_used_only_as_a_name_in_the_inventory(
     stack: str, target: str, queue: str, remediation: str, more: dict[str, str]
 ) -> None:

@@ -253,7 +253,6 @@ class ComparedQueue:
 @pytest.mark.timeout(600)
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize="RUNBOOK_SEQUENCES" not in os.environ,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

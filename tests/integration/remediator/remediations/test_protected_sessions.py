@@ -136,7 +136,6 @@ def with_protection(scope: Scope, protect: dict[str, list[str]]) -> Scope:
 @given(sessions=CATALOG, protects=st.lists(PROTECT, min_size=3, max_size=3))
 @settings(
     max_examples=examples(4),
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

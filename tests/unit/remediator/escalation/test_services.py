@@ -80,7 +80,7 @@ TEXTS = st.text(st.sampled_from("<>&*_`~[]()@!#|\\:/ abc\n\u202e🔥👩‍🚀�
 
 
 @pytest.mark.parametrize("service", JUDGES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(title=TEXTS, lines=st.lists(TEXTS, min_size=1, max_size=4))
 @example(title="x" * 1_000_000, lines=["<" * 1_000_000, "🔥" * 1_000_000])
 @example(title="`" * 500, lines=["```", "``````", "\\`", "|" * 3_000])
@@ -135,7 +135,7 @@ def test_mail_address_with_format_text_gets_text(mail_server: MailServer) -> Non
     assert HOSTILE in mail.get_content().splitlines()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(title=TEXTS, line=TEXTS)
 @example(title="x" * 1_000_000, line="<" * 1_000_000)
 def test_any_text_arrives_by_mail(mail_server: MailServer, title: str, line: str) -> None:

@@ -19,7 +19,7 @@ TEXTS = st.text(
 HOSTILE = ["it's", 'say "x"', "a\nb", "$(reboot)", "`reboot`", "back\\slash\n'", "\u202eabc", "-rf", "é\n1"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(TEXTS)
 def test_script_text_is_read_back_as_json_and_yaml(text: str) -> None:
     literal = script_text(text)

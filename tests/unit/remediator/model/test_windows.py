@@ -86,7 +86,7 @@ CHANGES = st.builds(
 
 
 @given(st.sampled_from(ZONES), TIMES, TIMES, st.sets(st.sampled_from(_DAYS), min_size=1), MOMENTS | CHANGES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_next_start_is_the_first_moment_in_the_window(
     zone: str, start: time, end: time, days: set[str], moment: datetime
 ) -> None:
@@ -104,7 +104,7 @@ def test_next_start_is_the_first_moment_in_the_window(
 
 @given(st.sampled_from(ZONES), TIMES, TIMES, st.sets(st.sampled_from(_DAYS), min_size=1), MOMENTS | CHANGES)
 @example("Australia/Lord_Howe", time(1, 45), time(0, 0), set(_DAYS), at("2026-04-04T15:00Z"))  # set back out of it
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_occurrences_are_the_times_at_which_the_window_is_open(
     zone: str, start: time, end: time, days: set[str], since: datetime
 ) -> None:
@@ -181,7 +181,7 @@ def test_window_on_a_day_that_a_zone_skipped_opens_the_day_after() -> None:
 
 
 @given(st.sampled_from(ZONES), CHANGES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_wall_clock_alone_decides_whether_a_window_is_open(zone: str, moment: datetime) -> None:
     night = window(["sun"], "01:30", "02:30", zone)
     local = moment.astimezone(ZoneInfo(zone))

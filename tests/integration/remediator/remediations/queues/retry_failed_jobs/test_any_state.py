@@ -61,7 +61,6 @@ def requested_items(planned: Sequence[Item], most: int) -> list[Item]:
 @given(made=st.lists(QUEUE, min_size=4, max_size=6), most=st.integers(1, 3))
 @settings(
     max_examples=2,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
