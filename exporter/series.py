@@ -8,7 +8,7 @@ here, and so are series beyond a limit, which protects Prometheus from a target 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from math import copysign, isnan, nan
+from math import isnan, nan
 
 from exporter.metric import LabelValues, Metric, Rows, Sample
 from runbookd.service.exposition import line_start, number_text
@@ -30,10 +30,13 @@ class Series:
 
     def line(self, value: float) -> str:
         """Return the line of the page with this value."""
-        if value != self.value or (not value and copysign(1, value) < 0):  # 0.0 equals -0.0, which reads differently
-            self.text = f"{self.start}{number_text(value)}\n"
-            self.value = value or (value if copysign(1, value) > 0 else nan)
+        if value != self.value:
+            self.text, self.value = f"{self.start}{number_text(value or 0.0)}\n", value  # -0.0 equals 0.0: one text
         return self.text
+
+
+Table = Sequence[tuple[Sequence[Series], Sequence[float | None]]]
+"""By row: the series and the values of an object, in the order of the metrics."""
 
 
 @dataclass
@@ -130,24 +133,28 @@ class SeriesUpdate:
         """Add rows with one look-up each: most values of a page come this way."""
         groups = [self._group(metric) for metric in rows.metrics]
         previous, current = self._target.rows.get(rows.metrics, {}), self._rows.setdefault(rows.metrics, {})
-        for labels, _ in rows.rows:
-            current[labels] = previous.get(labels) or self._new_row(groups, labels)
-        table = [(current[labels], values) for labels, values in rows.rows]
+        table = []
+        for labels, values in rows.rows:
+            row = current[labels] = previous.get(labels) or self._new_row(groups, labels)
+            table.append((row, values))
         for column, group in enumerate(groups):
-            _add_column(group, [(row[column], value) for row, values in table if (value := values[column]) is not None])
+            _add_column(group, table, column)
 
     def _new_row(self, groups: Sequence[MetricSeries], labels: LabelValues) -> list[Series]:
         """Return the series of a row, in the order of the metrics."""
         return [group.known.get(labels) or self._target.new_series(group, labels) for group in groups]
 
 
-def _add_column(group: MetricSeries, column: Sequence[tuple[Series, float]]) -> None:
+def _add_column(group: MetricSeries, table: Table, column: int) -> None:
     """Add the values of one metric."""
-    group.samples += len(column)
     add = group.lines.setdefault
-    for series, value in column:
-        same = value == series.value and value  # `line` would tell as well, but costs a call
-        add(series.start, series.text if same else series.line(value))
+    for row, values in table:
+        value = values[column]
+        if value is None:
+            continue
+        series = row[column]
+        group.samples += 1
+        add(series.start, series.text if value == series.value else series.line(value))  # spares most calls of `line`
 
 
 def _rank(item: tuple[str, str]) -> tuple[bool, float, str]:
