@@ -41,7 +41,7 @@ async def open_error(file: Path) -> str:
         return str(error)
 
 
-@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", ".lock"])
 async def test_removed_file_refuses_deliveries_until_it_is_back(
     harness: EngineHarness, folder: Path, tmp_path: Path, suffix: str
 ) -> None:
@@ -152,6 +152,19 @@ async def test_folder_and_hard_link_are_refused_and_empty_file_becomes_a_ledger(
 async def test_two_paths_of_one_file_share_one_lock(harness: EngineHarness, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(ledger_of(folder))
     assert "only one may act" in await open_error(tmp_path / "link.db")
+
+
+async def test_remediator_whose_lock_file_was_deleted_does_not_act_beside_the_next_one(
+    harness: EngineHarness, folder: Path
+) -> None:
+    """It looks like a leftover to whoever reads that another remediator has the ledger."""
+    harness.files.fill("a")
+    await harness.deliver()
+    with_suffix(ledger_of(folder), ".lock").unlink()
+    async with ledger_at(f"sqlite:///{ledger_of(folder)}").open():
+        with pytest.raises(LedgerUnavailable, match=FILE_LOST):
+            await harness.engine.tick()
+    assert harness.files.touched == []
 
 
 def back_up(file: Path) -> Path:

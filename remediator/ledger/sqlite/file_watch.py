@@ -1,7 +1,8 @@
 """Detects that the ledger's files were removed or replaced while open.
 
-SQLite keeps writing to such a file, and all of that is lost at the next start. So around every transaction, and after
-every commit of deliveries, the store checks that the paths still lead to the files that it opened.
+SQLite keeps writing to such a file, and all of that is lost at the next start. Without the lock file, which looks like
+a leftover, a second process would lock a new one and act as well. So around every transaction, and after every commit
+of deliveries, the store checks that the paths still lead to the files that it opened.
 """
 
 from pathlib import Path
@@ -10,10 +11,10 @@ FileIdentity = tuple[int, int] | None
 
 
 class LedgerFiles:
-    """The ledger's file, and the two files that SQLite keeps beside it."""
+    """The ledger's file, the two files that SQLite keeps beside it, and the lock."""
 
     def __init__(self, ledger: Path) -> None:
-        self._paths = [ledger, Path(f"{ledger}-wal"), Path(f"{ledger}-shm")]
+        self._paths = [ledger, *(Path(f"{ledger}{suffix}") for suffix in ("-wal", "-shm", ".lock"))]
         self._identities: list[FileIdentity] = []
 
     def remember(self) -> None:

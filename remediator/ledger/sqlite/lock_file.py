@@ -6,6 +6,7 @@ ledger without that hash is not the last one used here: it was restored or repla
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from remediator.model.errors import LedgerUnavailable
@@ -41,9 +42,11 @@ class LedgerLock:
     def write_hash(self, head: str) -> None:
         """Record the newest audit hash.
 
-        It is not synced: an older hash after a power cut does no harm.
+        It is not synced: an older hash, after a power cut or on a full disk, does no harm. The row is committed, so
+        nothing may fail for want of it.
         """
-        os.pwrite(self._descriptor, head.encode(), 0)
+        with suppress(OSError):
+            os.pwrite(self._descriptor, head.encode(), 0)
 
     def close(self) -> None:
         """Release the lock."""

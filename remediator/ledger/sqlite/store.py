@@ -76,6 +76,7 @@ class SqliteLedger(AlwaysLeading):
         _create_file(self.file)
         self._files, self._damage = LedgerFiles(self.file), None
         try:
+            self._lock = lock
             await self._prepare(lock)
             self._delivery_writer = DeliveryWriter(self._delivery_connection(), self._write_lock, self._fault)
             async with check_in_background(self.file, self._record_damage):
@@ -116,6 +117,8 @@ class SqliteLedger(AlwaysLeading):
 
     @asynccontextmanager
     async def _transaction(self, *, immediate: bool) -> AsyncIterator[AsyncConnection]:
+        if self._lock is None:  # another process may have the ledger
+            raise LedgerUnavailable("the ledger is not open")
         self._open_transactions += 1
         self._no_transactions.clear()
         try:
@@ -181,7 +184,6 @@ class SqliteLedger(AlwaysLeading):
             async with self.write() as connection:
                 await connection.run_sync(migrate)
             self._files.remember()
-            self._lock = lock
             await self._pause_if_outdated(lock.read_hash())
         except LedgerUnavailable as error:
             remedy = (

@@ -1,6 +1,7 @@
 """The ledger keeps accepted deliveries despite cancellations, and refuses damaged files."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
-from remediator.ledger import deliveries
+from remediator.ledger import audit, deliveries
 from remediator.ledger.address import ledger_at
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.schema import storm
@@ -48,6 +49,27 @@ async def test_accepted_deliveries_are_on_disk_in_order(ledger: Ledger, file: Pa
         kept = [row[0] for row in other.execute("SELECT body FROM delivery ORDER BY id")]
     other.close()
     assert kept == [b"%d" % number for number in range(500)]
+
+
+async def test_closed_ledger_is_not_written(file: Path) -> None:
+    """Its lock is released, so another process may have it."""
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
+        pass
+    with pytest.raises(LedgerUnavailable, match="the ledger is not open"):
+        async with ledger.write() as connection:
+            await connection.execute(insert(storm).values(seen_at=NOW, detail=""))
+
+
+async def test_committed_row_counts_although_its_hash_cannot_be_noted_beside_the_ledger(file: Path) -> None:
+    ledger = SqliteLedger(f"sqlite:///{file}")
+    async with ledger.open():
+        assert ledger._lock is not None
+        with open("/dev/full", "wb") as full:
+            os.dup2(full.fileno(), ledger._lock._descriptor)
+        async with ledger.write() as connection:
+            await audit.append(connection, NOW, "test")
+        async with ledger.read() as connection:
+            assert await audit.head(connection) != audit.GENESIS
 
 
 async def test_concurrent_deliveries_share_commits(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
