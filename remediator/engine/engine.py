@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import PASSING
 from remediator.context import LeaderContext
@@ -18,8 +19,9 @@ from remediator.intake.gate import IntakeGate
 from remediator.intake.ingest import process_backlog
 from remediator.ledger import episodes, runs
 from remediator.ledger.due_episodes import Candidate, candidates
+from remediator.ledger.runs import Run
 from remediator.model.errors import LedgerUnavailable
-from remediator.model.run_state import RunState
+from remediator.model.run_state import ACTIVE, ENDED, RunState
 from remediator.model.target import ResolvedTarget, resolve_target
 from remediator.runs.end_messages import notify_ends
 from remediator.runs.execution import record_shutdown
@@ -186,8 +188,15 @@ class Engine:
         for at in range(0, len(known), PLAN_BATCH_SIZE):
             async with self._context.ledger.write() as connection:
                 for identifier in known[at : at + PLAN_BATCH_SIZE]:
-                    await runs.create(connection, await episodes.get(connection, identifier), self._context.clock.now())
+                    await self._plan_run(connection, identifier)
         return [each for each in due if not is_known[each]]
+
+    async def _plan_run(self, connection: AsyncConnection, episode: int) -> Run | None:
+        """Plan the next run of an episode, unless an operator has started one since the episode was found due."""
+        last = await runs.last_of_episode(connection, episode)
+        if last is not None and last.state not in ENDED:
+            return None
+        return await runs.create(connection, await episodes.get(connection, episode), self._context.clock.now())
 
     def _is_due(self, candidate: Candidate) -> bool:
         due_at = self.due_at(candidate)
@@ -217,9 +226,8 @@ class Engine:
         """Record the refusals of a round; the others wait, so that a flood of wrong names delays no real incident."""
         for candidate in unresolved_episodes[:PLAN_BATCH_SIZE]:
             async with self._context.ledger.write() as connection:
-                episode = await episodes.get(connection, candidate.episode)
-                run = await runs.create(connection, episode, self._context.clock.now())
-            if not self._is_known(candidate):  # a reload may have added it; then the next round drives the run
+                run = await self._plan_run(connection, candidate.episode)
+            if run is not None and not self._is_known(candidate):  # a reload may have added it; then the next round drives the run
                 await self.driver.drive(run)
         if len(unresolved_episodes) > PLAN_BATCH_SIZE:
             self.wake()
@@ -239,14 +247,18 @@ class Engine:
         now = self._context.clock.now()
         driven_ids = set(self._drive_tasks)  # before the read: the row of a task that ends after it is outdated
         async with self._context.ledger.read() as connection:
-            idle_runs = [run for run in await runs.unfinished(connection) if run.id not in driven_ids]
+            unfinished_runs = await runs.unfinished(connection)
+            idle_runs = [run for run in unfinished_runs if run.id not in driven_ids]
             confirmation_times = await episodes.confirmation_times(connection, [run.episode for run in idle_runs])
             acting_elsewhere = await self._context.ledger.acting_elsewhere(connection)
         self._log_left_alone(acting_elsewhere)
+        busy = {run.key for run in unfinished_runs if run.state in ACTIVE or run.id in driven_ids}
         ready_runs = [
             run
             for run in idle_runs
-            if run.id not in acting_elsewhere and is_ready(run, confirmation_times[run.episode], now)
+            if run.id not in acting_elsewhere
+            and is_ready(run, confirmation_times[run.episode], now)
+            and not (run.key in busy and self._waits_for_its_target(run))
         ]
         driven_kinds = Counter(self._driven_kinds.values())
         for run in ready_runs:
@@ -257,6 +269,11 @@ class Engine:
                 task = asyncio.create_task(self.driver.drive(run), name=f"run {run.id}")
                 self._drive_tasks[run.id] = task
                 task.add_done_callback(partial(self._on_drive_done, run.id))
+
+    def _waits_for_its_target(self, run: Run) -> bool:
+        """Return whether a run waits until another one of its target has ended: it reads, so no bound defers it."""
+        remediation = self._context.remediations.get(run.remediation)
+        return run.state not in ACTIVE and remediation is not None and remediation.reads_only
 
     def _log_left_alone(self, identifiers: Collection[int]) -> None:
         """Log once why a run waits that the last leader was executing."""

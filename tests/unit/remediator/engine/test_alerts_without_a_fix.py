@@ -79,6 +79,33 @@ async def test_first_message_is_queued_before_the_reading_and_waits_for_it_for_t
         await bench.cut_power()
 
 
+async def test_alert_that_fires_again_during_its_reading_is_read_after_it_and_is_no_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = asyncio.Event()
+
+    async def read(_scope: Scope) -> Mapping[str, Any]:
+        await may_end.wait()
+        return {}
+
+    async def states() -> list[str]:
+        return [str(run.state) for run in await bench.runs()]
+
+    monkeypatch.setattr(recent, "read_part", read)
+    async with engine(folder, with_stacks("crm")) as bench:
+        await deliver(bench, "DatabaseDown")
+        await bench.engine.tick()
+        await becomes(states, ["executing"])
+        await deliver(bench, "DatabaseDown", status="resolved", ends="2026-03-01T12:00:00Z")
+        await deliver(bench, "DatabaseDown", starts="2026-03-01T12:00:01Z")
+        await bench.engine.tick()
+        await asyncio.sleep(0)
+        assert await states() == ["executing", "planned"]
+        may_end.set()
+        await bench.work()
+        assert (await states(), bench.engine.fault) == (["succeeded", "succeeded"], None)
+
+
 async def test_alerts_of_a_stack_share_one_reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readings = []
 

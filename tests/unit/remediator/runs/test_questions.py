@@ -73,6 +73,25 @@ async def test_question_shows_items_and_every_bound_and_touches_nothing(folder: 
         assert await harness.runs() == []
 
 
+async def test_run_started_while_its_alert_is_found_due_is_the_only_one(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    among = harness.engine._joined_alerts.among
+
+    async def confirm_then_plan(*arguments: Any) -> Any:
+        await confirm(harness.context, asked.id, "oncall", asked.plan_hash)
+        return await among(*arguments)
+
+    harness.files.fill("a")
+    asked = (await question(harness)).question
+    await harness.deliver()
+    monkeypatch.setattr(harness.engine._joined_alerts, "among", confirm_then_plan)
+    await harness.engine.tick()
+    monkeypatch.undo()
+    await harness.work()
+    assert [(run.trigger, run.state) for run in await harness.runs()] == [("operator", "succeeded")]
+
+
 async def test_run_touches_only_the_items_of_its_question(folder: Path) -> None:
     async with harness_of(folder, inventory()) as harness:
         asked = (await question(harness)).question
