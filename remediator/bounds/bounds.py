@@ -11,12 +11,12 @@ from functools import cached_property
 from math import floor
 
 from remediator.bounds.facts import HOUR, BoundFacts, StormFacts
+from remediator.model.clock import CLOCK_TOLERANCE
 from remediator.model.cuts import MAX_BOUND, cut_text
 from remediator.model.windows import format_window, in_window, next_start
 from runbookd.inventory import Storm, format_duration
 
 MAX_DEFERRAL = HOUR
-CLOCK_TOLERANCE = timedelta(seconds=30)
 RETRY_AFTER = timedelta(seconds=5)  # if a bound does not know when it will pass
 NO_TIME = timedelta()
 
@@ -81,7 +81,8 @@ def judge_storm(now: datetime, seen: StormFacts, limit: Storm) -> Judgement:
         names = ", ".join([*seen.first_targets, *(["…"] if seen.targets > len(seen.first_targets) else [])])
         limits = f"the limits are {limit.alerts} and {limit.targets}"
         return _stop(f"a storm: {counts}, {limits}; the on-call takes over: {names}")
-    if seen.last_at is not None and now < seen.last_at + limit.cooldown:
+    # A moment in the future, after the clock was set back, counts for one cooldown more, and not until it comes.
+    if seen.last_at is not None and abs(now - seen.last_at) < limit.cooldown:
         end = seen.last_at + limit.cooldown
         return _stop(
             f"a storm of alerts was seen at {seen.last_at:%H:%M:%S} UTC; its cooldown ends at {end:%H:%M:%S} UTC"
@@ -174,8 +175,12 @@ def cooldown(facts: BoundFacts) -> Judgement:
     if last_end is None:
         return _pass(f"no run before, cooldown is {span}")
     due = last_end + facts.settings.cooldown
-    ago = format_duration(facts.now - last_end)
-    return Judgement(facts.now < due, f"the last run ended {ago} ago, cooldown is {span}", due)
+    ago = facts.now - last_end
+    if ago < -CLOCK_TOLERANCE:
+        ended = f"{format_duration(-ago)} in the future: the clock has been set back"
+    else:
+        ended = f"{format_duration(max(ago, NO_TIME))} ago"
+    return Judgement(facts.now < due, f"the last run ended {ended}, cooldown is {span}", due)
 
 
 def rate(facts: BoundFacts) -> Judgement:

@@ -20,6 +20,7 @@ from remediator.intake.ingest import process_backlog
 from remediator.ledger import episodes, runs
 from remediator.ledger.due_episodes import Candidate, candidates
 from remediator.ledger.runs import Run
+from remediator.model.clock import CLOCK_TOLERANCE
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import ACTIVE, ENDED, RunState
 from remediator.model.target import ResolvedTarget, resolve_target
@@ -179,7 +180,7 @@ class Engine:
     async def _plan_due_episodes(self) -> Sequence[Candidate]:
         """Plan runs for the episodes that are due; return those whose target the inventory does not have."""
         async with self._context.ledger.read() as connection:
-            open_episodes = await candidates(connection)
+            open_episodes = await candidates(connection, self._context.clock.now())
             due = [each for each in open_episodes if self._is_due(each)]
             already_read = [each for each in open_episodes if self._has_been_read(each)]
             due += await self._joined_alerts.among(connection, already_read)
@@ -211,6 +212,8 @@ class Engine:
             return AT_ONCE
         if self._has_been_read(candidate) or not self._is_known(candidate):
             return None
+        if candidate.finished_at > self._context.clock.now() + CLOCK_TOLERANCE:
+            return AT_ONCE  # the clock was set back: the bounds, which report it, decide
         return candidate.finished_at + min(cooldown_of(self._context, candidate.key), _longest_wait(candidate))
 
     def _has_been_read(self, candidate: Candidate) -> bool:
@@ -227,7 +230,8 @@ class Engine:
         for candidate in unresolved_episodes[:PLAN_BATCH_SIZE]:
             async with self._context.ledger.write() as connection:
                 run = await self._plan_run(connection, candidate.episode)
-            if run is not None and not self._is_known(candidate):  # a reload may have added it; then the next round drives the run
+            # A reload may have added the target; then the next round drives the run.
+            if run is not None and not self._is_known(candidate):
                 await self.driver.drive(run)
         if len(unresolved_episodes) > PLAN_BATCH_SIZE:
             self.wake()

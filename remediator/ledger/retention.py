@@ -54,8 +54,8 @@ def _these(table: Table, key: ColumnElement[Any]) -> Delete:
 _DELIVERIES = _step(delivery, delivery.c.id, delivery.c.processed_at.is_not(None), delivery.c.received_at < _before)
 _has_open_episode = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_(None))
 _MESSAGES = _step(outbox, outbox.c.id, outbox.c.sent_at.is_not(None), outbox.c.sent_at < _before, ~_has_open_episode)
-_last_storm = select(func.max(storm.c.seen_at)).scalar_subquery()
-_STORMS = delete(storm).where(storm.c.seen_at < _before, storm.c.seen_at < _last_storm)
+_last_storm = select(func.max(storm.c.id)).scalar_subquery()
+_STORMS = delete(storm).where(storm.c.seen_at < _before, storm.c.id < _last_storm)
 _RESOLUTIONS = _step(resolution, resolution.c.alert, resolution.c.resolved_at < _before)
 _QUESTIONS = _step(question, question.c.id, question.c.asked_at < _before)
 _is_forgotten = sign_in_failure.c.last_at < _before

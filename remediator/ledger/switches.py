@@ -29,7 +29,7 @@ _PAUSE_OF = (
     )
     .limit(1)
 )
-_LAST_STORM = select(storm).order_by(storm.c.seen_at.desc()).limit(1)
+_LAST_STORM = select(storm).order_by(storm.c.id.desc()).limit(1)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+CLOCK_TOLERANCE = timedelta(seconds=30)
+"""A moment that lies further in the future shows that the clock was set back."""
+
 
 class Clock(Protocol):
     """A source of the current time."""

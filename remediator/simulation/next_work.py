@@ -70,7 +70,7 @@ async def seconds_until_work(context: Context, engine: Engine, *, with_messages:
 async def _run_moments(connection: AsyncConnection, engine: Engine, now: datetime) -> Sequence[datetime]:
     driven = engine.driven_runs
     waiting = [_ready_at(row, now) for row in await connection.execute(_UNFINISHED) if row.id not in driven]
-    due = [engine.due_at(candidate) for candidate in await candidates(connection)]
+    due = [engine.due_at(candidate) for candidate in await candidates(connection, now)]
     return [each for each in (*waiting, *due) if each is not None]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from remediator.ledger import episodes
+from runbookd.inventory import Limits
 from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
 from tests.unit.remediator.engine.test_engine_failures import close_breaker
 
@@ -74,3 +75,45 @@ async def test_alert_confirmed_before_the_clock_was_set_back_is_stale(harness: E
     harness.clock.advance(hours=-1)
     await harness.work()
     assert ((await harness.last_run()).reason, harness.files.touched) == ("stale", [])
+
+
+@pytest.mark.parametrize("days", [1, 900])
+async def test_alert_that_fires_on_is_judged_again_and_its_contacts_learn_that_it_waits(
+    harness: EngineHarness, days: int
+) -> None:
+    """Its last run has ended in the future, as far as the clock shows."""
+    harness.files.fill("a")
+    harness.clock.advance(days=days)
+    await harness.deliver(starts=STARTS)
+    await harness.work()
+    harness.clock.advance(days=-days)
+    harness.files.fill("b")
+    await hours_pass(harness, 2)
+    second = (await harness.runs())[1]
+    assert (second.state, second.reason) == ("expired", "cooldown")
+    assert "in the future: the clock has been set back" in second.evidence["bounds"]["deferred_by"]["cooldown"]
+    assert (await harness.notification_titles())[0].endswith("expired (cooldown)")
+    assert harness.files.touched == ["a"]
+
+
+async def fire_on_both(harness: EngineHarness, name: str, **alert: Any) -> None:
+    for target in ("main", "spare"):
+        await harness.deliver(fingerprint=f"{name} {target}", target=target, **alert)
+    await harness.work()
+
+
+async def test_storm_that_was_seen_while_the_clock_was_ahead_hides_no_later_one(folder: Path) -> None:
+    limits = Limits.model_validate({"storm": {"targets": 1}})
+    async with engine_harness(folder, inventory().model_copy(update={"limits": limits})) as harness:
+        harness.files.fill("a")
+        harness.clock.advance(days=1)
+        await fire_on_both(harness, "first", starts=harness.clock.now().isoformat())
+        await fire_on_both(harness, "first", status="resolved", ends=harness.clock.now().isoformat())
+        harness.clock.advance(days=-1)
+        await harness.deliver(fingerprint="alone", starts=STARTS)
+        await harness.work()
+        assert harness.files.touched == ["a"], "a storm of tomorrow stops nothing today"
+        harness.files.fill("b")
+        await fire_on_both(harness, "second", starts=STARTS)
+        storms = [title for title in await harness.notification_titles() if "refused (storm)" in title]
+        assert len(storms) == 2, "each storm has its message"

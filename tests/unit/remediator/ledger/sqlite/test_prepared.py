@@ -22,7 +22,7 @@ TIMES = dict.fromkeys(("opened_at", "firing_since", "delivered_at", "confirmed_a
 @pytest.mark.parametrize(
     ("statement", "parameters"),
     [
-        (_CANDIDATES, {}),
+        (_CANDIDATES, {"future": NOW}),
         (_OPEN[True, True], {"opened_since": NOW - timedelta(microseconds=1), "first": NOW, "last": NOW}),
         (_OPEN[True, False], {"opened_since": NOW - timedelta(microseconds=1)}),
         (select(func.count(), episode.c.alerts).where(episode.c.confirmed_at <= bindparam("at")), {"at": NOW}),

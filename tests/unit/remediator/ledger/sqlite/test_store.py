@@ -64,8 +64,9 @@ async def test_committed_row_counts_although_its_hash_cannot_be_noted_beside_the
     ledger = SqliteLedger(f"sqlite:///{file}")
     async with ledger.open():
         assert ledger._lock is not None
-        with open("/dev/full", "wb") as full:
-            os.dup2(full.fileno(), ledger._lock._descriptor)
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, ledger._lock._descriptor)
+        os.close(full)
         async with ledger.write() as connection:
             await audit.append(connection, NOW, "test")
         async with ledger.read() as connection:
