@@ -23,7 +23,7 @@ def act_words(key: EpisodeKey, count: int, undoes: int | None = None) -> str:
 
 
 def done_words(key: EpisodeKey, counts: Mapping[ItemState, int], undoes: int | None = None) -> str:
-    """Return what became of the items of a run, as in `2 of 3 sessions terminated, 1 skipped`; empty without any."""
+    """Return what became of the items of an ended run, as in `2 of 3 jobs retried, 1 skipped`; empty without any."""
     total, applied = sum(counts.values()), counts.get(ItemState.APPLIED, 0)
     if not total:
         return ""
@@ -31,10 +31,12 @@ def done_words(key: EpisodeKey, counts: Mapping[ItemState, int], undoes: int | N
     if undoes is None and words is not None and not words.noun and applied == total:
         return words.done.format(short_target(key.target))
     done = "put back" if undoes is not None else words.done if words is not None and words.noun else "applied"
-    others = [
-        f"{number} {state.replace('_', ' ')}" for state, number in counts.items() if state is not ItemState.APPLIED
-    ]
+    others = [f"{number} {_item_words(state)}" for state, number in counts.items() if state is not ItemState.APPLIED]
     return ", ".join([f"{applied} of {total} {items_noun(key, total, undoes)} {done}", *others])
+
+
+def _item_words(state: ItemState) -> str:
+    return "not begun" if state is ItemState.PLANNED else state.replace("_", " ")
 
 
 def items_noun(key: EpisodeKey, count: int, undoes: int | None = None) -> str:

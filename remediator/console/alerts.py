@@ -15,7 +15,6 @@ _READ_SECONDS = 1.5  # a page must not wait longer for Alertmanager
 _KEPT_SECONDS = 5.0
 _BY_SEVERITY = {"critical": 1, "error": 1, "warning": 2}
 _LOWEST = 4
-MAX_ALERTS = 200  # of one page
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def worst_first(alerts: Sequence[FiringAlert]) -> list[FiringAlert]:
 
 
 def alerts_of(episode: Episode) -> list[FiringAlert]:
-    """Return the alerts of an open episode, of which the ledger keeps the details of the first ones."""
+    """Return the alerts of an open episode."""
     return [
         FiringAlert(
             entry["labels"].get("alertname", "?"),
@@ -74,16 +73,20 @@ def alerts_of(episode: Episode) -> list[FiringAlert]:
             entry["annotations"].get("runbook_url", ""),
             episode.id,
         )
-        for entry in list(episode.alerts.values())[:MAX_ALERTS]
+        for entry in episode.alerts.values()
     ]
 
 
 @dataclass(frozen=True)
 class UnansweredAlerts:
-    """The alerts without an episode, or why Alertmanager cannot tell; empty without its address."""
+    """The alerts without an episode, or why Alertmanager cannot tell.
+
+    Unless it `is_complete`, more alerts may fire: Alertmanager has no address, or did not answer.
+    """
 
     alerts: Sequence[FiringAlert] = ()
     error: str | None = None
+    is_complete: bool = False
 
 
 class AlertmanagerWatch:
@@ -102,7 +105,8 @@ class AlertmanagerWatch:
             answer = self._answer
         if isinstance(answer, str):
             return UnansweredAlerts(error=answer)
-        return UnansweredAlerts(list(self._without_episode(answer, open_episodes))[:MAX_ALERTS])
+        alerts = list(self._without_episode(answer, open_episodes))
+        return UnansweredAlerts(alerts, is_complete=self._context.alertmanager is not None)
 
     async def _refresh(self) -> None:
         loop, reader = asyncio.get_running_loop(), self._context.alertmanager

@@ -146,8 +146,10 @@ def _event(row: StoryEvent) -> Event:
 
 def _effect_words(counts: Mapping[ItemState, int]) -> str:
     total = sum(counts.values())
-    done = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in counts.items())
-    return f"Touched its {total} {'item' if total == 1 else 'items'}: {done}"
+    begun = {state: number for state, number in counts.items() if state is not ItemState.PLANNED}
+    done = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in begun.items())
+    some = f"{number} of " if (number := sum(begun.values())) < total else ""
+    return f"Touched {some}its {total} {'item' if total == 1 else 'items'}: {done}"
 
 
 def _message(message: StoryMessage) -> Event:

@@ -121,15 +121,18 @@ async def _require_same_fence(connection: AsyncConnection, current: Run) -> None
 
 
 class ItemCount(NamedTuple):
-    """The number of a run's items, and of those that were applied."""
+    """The number of a run's items, of those that were applied, and of those of which nothing is known."""
 
     applied: int
+    unknown: int
     total: int
 
 
 async def count_items(connection: AsyncConnection, identifiers: Sequence[int]) -> Mapping[int, ItemCount]:
     """Count the items of several runs, with one query."""
-    is_applied = func.sum(case((item.c.state == ItemState.APPLIED, 1), else_=0))
-    query = select(item.c.run, is_applied, func.count()).where(item.c.run.in_(identifiers)).group_by(item.c.run)
-    counts = {run_id: ItemCount(int(applied), total) for run_id, applied, total in await connection.execute(query)}
-    return {identifier: counts.get(identifier, ItemCount(0, 0)) for identifier in identifiers}
+    applied, unknown = (
+        func.sum(case((item.c.state == state, 1), else_=0)) for state in (ItemState.APPLIED, ItemState.UNKNOWN)
+    )
+    query = select(item.c.run, applied, unknown, func.count()).where(item.c.run.in_(identifiers)).group_by(item.c.run)
+    counts = {run_id: ItemCount(*map(int, numbers)) for run_id, *numbers in await connection.execute(query)}
+    return {identifier: counts.get(identifier, ItemCount(0, 0, 0)) for identifier in identifiers}

@@ -1,7 +1,7 @@
 """`/stacks/S`: one stack: its alerts and why no run helps them, its modes and bounds, duties, windows and freezes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from aiohttp import web
@@ -33,7 +33,7 @@ from remediator.reports.recurring import RecurringProblem, recurring_problems
 from remediator.runs.planning import cooldown_of
 from runbookd.inventory import Stack
 
-MAX_EPISODES, MAX_RUNS, MAX_DUTIES, MAX_PROBLEMS = 100, 10, 5, 10
+MAX_EPISODES, MAX_ALERTS, MAX_RUNS, MAX_DUTIES, MAX_PROBLEMS = 100, 200, 10, 5, 10
 AHEAD = timedelta(days=14)
 
 
@@ -120,6 +120,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             openings=list(openings(stack, now)),
             duties=_duties(record, now),
             admitted=len(record.admitted),
+            max_alerts=MAX_ALERTS,
             max_episodes=MAX_EPISODES,
         )
 
@@ -167,7 +168,7 @@ def _open_episode(context: Context, episode: Episode, run: Run | None, hand: InH
 
 
 def _own(unanswered: UnansweredAlerts, name: str) -> UnansweredAlerts:
-    return UnansweredAlerts(worst_first([each for each in unanswered.alerts if each.stack == name]), unanswered.error)
+    return replace(unanswered, alerts=worst_first([each for each in unanswered.alerts if each.stack == name]))
 
 
 def _modes(stack: Stack, record: _Record) -> Iterator[ModeRow]:

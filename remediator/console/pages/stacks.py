@@ -123,6 +123,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             summaries=summaries,
             strays=worst_first(strays),
             alertmanager_error=unanswered.error,
+            knows_all_alerts=unanswered.is_complete,
             admitted=len(record.admissions),
             limit=context.inventory.limits.max_runs_per_hour,
             messages_unsent=record.messages_unsent,

@@ -131,6 +131,7 @@ function follow() {
   function say(words, isCounted = false) {
     if (live.textContent !== words) live.textContent = words;
     ago.hidden = !isCounted;
+    live.parentElement.classList.toggle("stale", words !== "Live");
   }
 
   function end(words, address) {

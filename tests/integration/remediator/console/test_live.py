@@ -45,7 +45,7 @@ async def test_typed_reason_stays_while_the_page_changes(site: Site) -> None:
 
 async def test_lost_stream_is_named_and_polling_takes_over(site: Site) -> None:
     run = await site.ask("a")
-    page = await site.open("/approvals")
+    page = await site.open("/approvals", viewport={"width": 360, "height": 300})
     await page.clock.install()
     lost = True
 
@@ -58,6 +58,7 @@ async def test_lost_stream_is_named_and_polling_takes_over(site: Site) -> None:
         await page.wait_for_timeout(100)
         await page.clock.fast_forward(3_000)
     await expect(page.locator("#live")).to_have_text("Live updates lost, last refreshed")
+    await expect(page.locator("#live")).to_be_in_viewport()
     await page.clock.fast_forward(2_000)
     await expect(page.locator("#live-ago")).to_contain_text("s ago")
     await (await site.open(f"/approvals/{run.id}", "dba")).get_by_role("button", name="Reject").click()
@@ -67,6 +68,7 @@ async def test_lost_stream_is_named_and_polling_takes_over(site: Site) -> None:
     lost = False
     await page.clock.fast_forward(3_000)
     await expect(page.locator("#live")).to_have_text("Live")
+    await expect(page.locator(".live.stale")).to_have_count(0)
 
 
 async def test_end_of_the_session_ends_the_updates_in_words(site: Site) -> None:

@@ -46,6 +46,8 @@ async def test_no_page_keeps_anyone_out_or_is_wider_than_a_phone(site: Site) -> 
         problems += await problems_of(page, path)
         width = await page.evaluate("document.documentElement.scrollWidth")
         problems += [f"{path} is {width} px wide"] * (width > PHONE["width"])
+        cut = "all => all.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
+        problems += [f"{path}: words cut: {each}" for each in await page.locator(".badge").evaluate_all(cut)]
         assert not await page.evaluate("window.hacked")
     assert problems == []
 
@@ -89,6 +91,8 @@ async def test_stop_takes_one_press_and_a_reason_and_release_takes_more(site: Si
     await expect(page.locator("header")).to_contain_text("the import is running")
     await page.goto(f"{site.url}/approvals/{run.id}")
     await expect(page.locator("main")).to_contain_text("A yes would be refused now.")
+    refusal = page.locator(".badge", has_text="refuses")
+    assert await refusal.evaluate("each => each.scrollWidth <= each.clientWidth + 1"), "its words are cut"
     await page.goto(f"{site.url}/pause")
     await page.get_by_label("Why it may go on").fill("the import is done")
     await page.get_by_label("to confirm").fill("shop")

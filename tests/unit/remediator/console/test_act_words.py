@@ -36,6 +36,7 @@ def test_button_names_the_act_the_number_and_the_target(
     [
         ("retry_failed_jobs", {I.APPLIED: 21}, None, "21 of 21 failed jobs retried"),
         ("retry_failed_jobs", {I.APPLIED: 1, I.SKIPPED: 2}, None, "1 of 3 failed jobs retried, 2 skipped"),
+        ("retry_failed_jobs", {I.FAILED: 1, I.PLANNED: 2}, None, "0 of 3 failed jobs retried, 1 failed, 2 not begun"),
         ("prune_files", {I.NOT_APPLIED: 1}, None, "0 of 1 old file deleted, 1 not applied"),
         ("restart_service", {I.APPLIED: 1}, None, "Restarted the service shop/api"),
         ("restart_service", {I.UNKNOWN: 1}, None, "0 of 1 item applied, 1 unknown"),

@@ -1,14 +1,18 @@
 """The timeline of a run: two lanes, gaps with their cause, and no repetition."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from remediator.console.timeline import Event, timeline_of
+from remediator.ledger.effects import RunItem
 from remediator.ledger.episodes import Episode
 from remediator.ledger.run_row import Run
-from remediator.ledger.run_story import Story, StoryEvent, StoryMessage
+from remediator.ledger.run_story import Story, StoryEvent, StoryItem, StoryMessage
 from remediator.ledger.schema import to_microseconds
+from remediator.model.remediation import Item
+from remediator.model.remediation import ItemState as I
 from remediator.model.run_state import RunState as S
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -46,6 +50,13 @@ def story(*rows: tuple[str, float, str, str], messages: tuple[StoryMessage, ...]
 
 def words(events: Any) -> list[str]:
     return [each.words for each in events]
+
+
+def test_items_that_a_run_has_not_begun_are_not_counted_as_touched() -> None:
+    intended = StoryItem(RunItem(0, Item({"name": "a"}, {}), I.UNKNOWN, ""), START, None)
+    executing = story(("executing", 0.2, "remediator", ""))
+    rows = replace(executing, items=(intended,), counts=Counter({I.UNKNOWN: 1, I.PLANNED: 2}))
+    assert "Touched 1 of its 3 items: 1 unknown" in words(timeline_of(run(S.UNKNOWN), episode(), rows, at(1)))
 
 
 PLANNED = ("planned", 0.0, "remediator", "")

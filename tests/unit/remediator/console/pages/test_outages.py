@@ -99,3 +99,25 @@ async def test_alertmanager_that_does_not_answer_is_named(seeded: Seed, tmp_path
     async with alertmanager(status=500) as reader, visit(seeded, tmp_path, alertmanager=reader) as console:
         for path in ("/", "/stacks/shop"):
             assert "Only the alerts of the ledger are shown: cannot read Alertmanager" in await console.words(path)
+
+
+@pytest.mark.parametrize("status", [200, 500, None])
+async def test_stack_is_quiet_only_if_alertmanager_says_so(seeded: Seed, tmp_path: Path, status: int | None) -> None:
+    async with (
+        alertmanager(status=status or 200) as reader,
+        visit(seeded, tmp_path, alertmanager=reader if status else None) as console,
+    ):
+        async with console.context.ledger.write() as connection:
+            await connection.exec_driver_sql("UPDATE episode SET ended_at = opened_at")
+        for path, quiet in (("/", "quiet: no alert fires"), ("/stacks/shop", "No alert fires.")):
+            words = await console.words(path)
+            assert (quiet in words) == (status == 200)
+            assert ("o alert was delivered" in words) == (status != 200)
+
+
+async def test_alert_is_shown_however_many_others_fire(seeded: Seed, tmp_path: Path) -> None:
+    others = [{"alertname": f"Other{number}", "stack": "shop"} for number in range(250)]
+    late = {"alertname": "SiteDown", "stack": "search", "priority": "P0"}
+    async with alertmanager(*others, late) as reader, visit(seeded, tmp_path, alertmanager=reader) as console:
+        assert "P0 SiteDown" in await console.words("/")
+        assert "and 50 more alerts that no run answers" in await console.words("/stacks/shop")
