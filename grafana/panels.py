@@ -118,7 +118,8 @@ def graph(
         "fieldConfig": _fields(defaults, frame, _LIMIT_LINES if with_limits else ()),
         "options": {
             "legend": {
-                "calcs": [] if stacked or many else ["lastNotNull"],
+                # `lastNotNull` would go on showing the value of a series that has ended: an episode that is over.
+                "calcs": [] if stacked or many else ["last"],
                 "displayMode": "list",
                 "placement": "bottom",
                 "showLegend": True,

@@ -14,6 +14,7 @@ from grafana.words import (
     STACK,
     WORST_ALERT,
     or_not_measured,
+    or_not_scraped,
 )
 
 OVERDUE = f"sum by (stack) (stack_duty:duty_overdue_seconds:max{STACK} > bool 0)"
@@ -109,5 +110,5 @@ def last_runs(unit: str, widths: Mapping[str, int]) -> Json:
         sort="When",
         units={"When": unit},
         widths=widths,
-        missing="no run yet",
+        missing=or_not_scraped("no run yet"),
     )

@@ -31,12 +31,17 @@ NOT_MEASURED = states({-1: ("not measured", GREY)})
 GREY_STEPS = steps((None, GREY))
 ANY_IS_ORANGE = steps((None, GREY), (0, "green"), (1, "orange"))
 ANY_IS_RED = steps((None, GREY), (0, "green"), (1, "red"))
-LIMIT_IS_RED = steps((None, "green"), (0.8, "orange"), (1, "red"))
+LIMIT_IS_RED = steps((None, GREY), (0, "green"), (0.8, "orange"), (1, "red"))
 
 
 def or_not_measured(expr: str) -> str:
     """Return the expression with -1 for each chosen stack that it has no series for."""
     return f"{expr} or on (stack) -1 * group by (stack) (stack_info{STACK})"
+
+
+def or_not_scraped(words: str) -> str:
+    """Return the words of a panel without series of the remediator: there may be none, or no remediator."""
+    return f"{words}, or the remediator is not scraped"
 
 
 def up(metric: str) -> str:

@@ -59,7 +59,7 @@ AGE = row(
                 limits("backup_age_seconds"),
             ],
             unit="s",
-            missing="no backup was found",
+            missing="not measured, or no backup was found",
             alerts=["BackupTooOld", "BackupDue", "BackupMissing"],
         ),
         12,
@@ -127,7 +127,7 @@ PROOF = row(
             limits("backup_verified_age_seconds"),
         ],
         unit="s",
-        missing="never verified",
+        missing="not measured, or never verified",
         alerts=["BackupUnverified", "BackupNeverVerified"],
     ),
     graph(
@@ -139,7 +139,7 @@ PROOF = row(
             limits("backup_restored_age_seconds"),
         ],
         unit="s",
-        missing="never restored",
+        missing="not measured, or never restored",
         alerts=["BackupRestoreOverdue", "BackupNeverRestored"],
     ),
     graph(
@@ -151,7 +151,7 @@ PROOF = row(
             limits("backup_restore_duration_seconds"),
         ],
         unit="s",
-        missing="never restored",
+        missing="not measured, or never restored",
         alerts=["BackupRestoreTooSlow"],
     ),
     bars(
@@ -165,7 +165,7 @@ PROOF = row(
             )
         ],
         unit="short",
-        missing="no proofs",
+        missing="not measured, or no proofs",
         alerts=["BackupProofBroken"],
     ),
 )

@@ -18,7 +18,7 @@ from grafana.panels import (
     wide,
 )
 from grafana.shared_panels import OVERDUE, count_per_stack
-from grafana.words import ANY_IS_ORANGE, LIMIT_IS_RED, NOT_MEASURED, STACK, or_not_measured
+from grafana.words import ANY_IS_ORANGE, LIMIT_IS_RED, NOT_MEASURED, STACK, or_not_measured, or_not_scraped
 
 DUTY = "{{stack}} {{duty}}"
 DONE = f"max by (stack, duty) (duty_last_done_timestamp_seconds{STACK})"
@@ -53,7 +53,7 @@ NOW = row(
         [newest(f"min by (stack) ({DUE} - time())", "{{stack}}")],
         unit="s",
         steps=steps((None, "orange"), (0, "blue")),
-        missing="no duty is configured",
+        missing=or_not_scraped("no duty is configured"),
     ),
 )
 
@@ -84,7 +84,7 @@ LIST = row(
             },
             sort="State",
             units={"Last done": "dateTimeFromNow", "Every": "s", "Due": "dateTimeFromNow"},
-            missing="no duty is configured",
+            missing=or_not_scraped("no duty is configured"),
             overrides=[coloured("State", DUTY_STATE)],
         ),
         14,
@@ -96,7 +96,7 @@ LIST = row(
             [newest(f"(time() - {DONE}) / on (stack, duty) ({EVERY} > 0)", DUTY)],
             unit="percentunit",
             steps=LIMIT_IS_RED,
-            missing="no duty is configured",
+            missing=or_not_scraped("no duty is configured"),
         ),
         10,
     ),
@@ -110,7 +110,7 @@ CALENDAR = row(
         "When each maintenance window was open. If a remediation with `only_in` did not run, its window was closed.",
         [query(f"max by (stack, window) (stack_window_active{STACK})", "{{stack}} {{window}}")],
         mappings=OPEN,
-        missing="no window is configured",
+        missing=or_not_scraped("no window is configured"),
     ),
     timeline(
         "Freezes",
@@ -118,7 +118,7 @@ CALENDAR = row(
         " date in the inventory.",
         [query(f"max by (stack, freeze) (stack_freeze_active{STACK})", "{{stack}} {{freeze}}")],
         mappings=FROZEN,
-        missing="no freeze is configured",
+        missing=or_not_scraped("no freeze is configured"),
     ),
     graph(
         "Overdue by",
@@ -127,7 +127,7 @@ CALENDAR = row(
         [query(f"clamp_min(stack_duty:duty_overdue_seconds:max{STACK}, 0)", DUTY)],
         unit="s",
         least_top=86_400,
-        missing="no duty is configured",
+        missing=or_not_scraped("no duty is configured"),
     ),
 )
 
@@ -146,7 +146,7 @@ RECURRING = row(
                 )
             ],
             unit="short",
-            missing="nothing came back within seven days",
+            missing=or_not_scraped("nothing came back within seven days"),
             alerts=["RemediationRecurring"],
         ),
         24,

@@ -28,7 +28,6 @@ from grafana.words import (
 
 MISSING = states({-1: ("reading", "orange"), -2: ("limit", "blue")})
 JUDGED = '{stack=~"$stack",quantity!~"(duty|service)_.+"}'
-LABELS = ("component", "remediation", "kind", "sustained", "statistic", "source", "host", "volume", "quantity")
 RUNS = f"sum by (stack) (max by (stack, remediation, outcome) (remediation_runs_total{STACK}))"
 
 NOW = row(
@@ -50,12 +49,11 @@ NOW = row(
             "Replicas of the exporter, and inventories that they refused. If there is none, nothing here is measured:"
             " start it.",
             [
-                newest("count(runbook_exporter_build_info)", "replicas", "REPLICAS"),
+                newest("count(runbook_exporter_build_info) or vector(0)", "replicas", "REPLICAS"),
                 newest("count(runbook_exporter_config_last_reload_success == 0) or vector(0)", "refused", "REFUSED"),
             ],
             unit="none",
             steps=UP_STEPS,
-            missing="the exporter is not scraped",
             overrides=[override_query("REFUSED", thresholds=ANY_IS_RED)],
             alerts=["ExporterMissing", "InventoryReloadFailed"],
         ),
@@ -118,8 +116,9 @@ ALERTS = row(
             "Every alert that fires, and since when. If nobody has it, acknowledge it: `runbookctl ack`.",
             [
                 column(
+                    "min by (stack, alertname, severity, priority, target, queue) ("
                     '1000 * ALERTS_FOR_STATE{stack=~"$stack"} and ignoring (alertstate)'
-                    ' ALERTS{alertstate="firing",stack=~"$stack"}'
+                    ' ALERTS{alertstate="firing",stack=~"$stack"})'
                 )
             ],
             columns={
@@ -131,17 +130,6 @@ ALERTS = row(
                 "target": "Target",
                 "queue": "Queue",
             },
-            hidden=[
-                "component",
-                "remediation",
-                "kind",
-                "sustained",
-                "statistic",
-                "source",
-                "host",
-                "volume",
-                "quantity",
-            ],
             sort="Since",
             units={"Since": "dateTimeFromNow"},
             widths={"Severity": 90, "Priority": 80, "Target": 110, "Queue": 110},

@@ -115,7 +115,7 @@ FAILED = row(
             limits("bullmq_queue_dead_letter_jobs"),
         ],
         unit="short",
-        missing="no dead-letter queue is configured",
+        missing="not measured, or no dead-letter queue is configured",
         alerts=["QueueDLQJobsPresent", "QueueDLQGrowing"],
     ),
     graph(

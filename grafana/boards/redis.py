@@ -103,7 +103,7 @@ CACHE = row(
         " it is a client or an attack: `reset_rate_limit` or `block_ip`.",
         [newest(f"topk(10, {_newest('redis_key_value', 'db', 'key')})", f"{EACH} {{{{key}}}}")],
         unit="short",
-        missing="no prefix with `top`",
+        missing="not measured: the inventory lists no prefix with `top`",
     ),
     graph(
         "Keys",

@@ -3,7 +3,7 @@
 from grafana.dashboard import board
 from grafana.panels import bars, graph, newest, override_query, query, row, stat, states, timeline, wide
 from grafana.shared_panels import last_runs, waits_for_a_person
-from grafana.words import GREY_STEPS, STACK
+from grafana.words import GREY_STEPS, STACK, or_not_scraped
 
 RUN = "{{stack}} {{remediation}}"
 WITHIN = f"max by (stack, priority) (runbook:respond_within_seconds{STACK})"
@@ -74,7 +74,7 @@ NOW = row(
                 )
             ],
             mappings=states({1: ("acts", "purple"), 2: ("waits for approval", "orange")}),
-            missing="no run is under way",
+            missing=or_not_scraped("no run is under way"),
         ),
         10,
     ),
@@ -94,7 +94,7 @@ DONE = row(
             )
         ],
         unit="short",
-        missing="no run yet",
+        missing=or_not_scraped("no run yet"),
     ),
     bars(
         "Refusals by bound",
@@ -107,7 +107,7 @@ DONE = row(
             )
         ],
         unit="short",
-        missing="no refusal yet",
+        missing=or_not_scraped("no refusal yet"),
     ),
     bars(
         "Deferrals by bound",
@@ -120,7 +120,7 @@ DONE = row(
             )
         ],
         unit="short",
-        missing="no deferral yet",
+        missing=or_not_scraped("no deferral yet"),
     ),
     bars(
         "Shadow against auto",
@@ -140,7 +140,7 @@ DONE = row(
             ),
         ],
         unit="short",
-        missing="no run yet",
+        missing=or_not_scraped("no run yet"),
     ),
     width=6,
 )
@@ -162,7 +162,7 @@ TIMES = row(
             )
         ],
         unit="s",
-        missing="no successful run yet",
+        missing=or_not_scraped("no successful run yet"),
     ),
     bars(
         "Time to acknowledge",
@@ -177,7 +177,7 @@ TIMES = row(
             newest(WITHIN, "{{stack}} {{priority}} allowed", "WITHIN"),
         ],
         unit="s",
-        missing="nothing was acknowledged yet",
+        missing=or_not_scraped("nothing was acknowledged yet"),
     ),
     graph(
         "Waiting for an answer",
@@ -192,7 +192,7 @@ TIMES = row(
             query(WITHIN, "{{stack}} {{priority}} allowed", "WITHIN"),
         ],
         unit="s",
-        missing="no alert waits for an answer",
+        missing=or_not_scraped("none"),
         overrides=[override_query("WITHIN", custom__lineStyle={"fill": "dash", "dash": [10, 10]})],
         alerts=["EpisodeUnacknowledged"],
     ),
@@ -210,7 +210,7 @@ TIMES = row(
             ),
         ],
         unit="short",
-        missing="no episode is open",
+        missing=or_not_scraped("none"),
     ),
 )
 
@@ -240,7 +240,7 @@ RECENT = row(
             " run `runbookctl contacts test NAME`.",
             [query("max by (contact) (remediation_contact_unsent)", "{{contact}}")],
             unit="short",
-            missing="no contact is configured",
+            missing=or_not_scraped("no contact is configured"),
         ),
         6,
     ),

@@ -92,12 +92,37 @@ def test_description_says_what_is_shown_and_what_to_do(panel: dict[str, Any]) ->
 def test_panel_without_data_says_so_and_is_never_green(panel: dict[str, Any]) -> None:
     defaults = panel["fieldConfig"]["defaults"]
     assert defaults["noValue"]
-    if panel["type"] == "stat":
+    if panel["type"] in ("stat", "bargauge"):
         assert defaults["thresholds"]["steps"][0]["color"] not in HEALTHY
+    if panel["type"] == "stat":
         words = [mapping["options"]["-1"] for mapping in defaults["mappings"] if "-1" in mapping["options"]]
         expects_a_stack = any("-1 * group by (stack)" in target["expr"] for target in panel["targets"])
         assert bool(words) == expects_a_stack
         assert all((word["text"], word["color"] in HEALTHY) == ("not measured", False) for word in words)
+
+
+@pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=IDS)
+def test_words_without_data_leave_open_whether_anything_is_measured(panel: dict[str, Any]) -> None:
+    words = panel["fieldConfig"]["defaults"]["noValue"]
+    from_prometheus = all(re.search(r"\bALERTS\b|state:group", each["expr"]) for each in panel["targets"][:1])
+    assert re.search("not measured|not scraped", words) or from_prometheus, words
+
+
+@pytest.mark.parametrize("panel", [panel for _, panel in PANELS if panel["type"] == "timeseries"])
+def test_legend_does_not_show_a_value_of_a_series_that_has_ended(panel: dict[str, Any]) -> None:
+    assert set(panel["options"]["legend"]["calcs"]) <= {"last"}
+
+
+def test_exporter_that_is_gone_is_red() -> None:
+    panel = next(panel for uid, panel in PANELS if (uid, panel["title"]) == ("fleet", "Exporter"))
+    assert "or vector(0)" in panel["targets"][0]["expr"]
+    assert {"value": 0, "color": "red"} in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+
+
+def test_list_of_alerts_has_the_columns_of_its_headings_whatever_labels_an_alert_has() -> None:
+    panel = next(panel for uid, panel in PANELS if (uid, panel["title"]) == ("fleet", "Firing alerts"))
+    labels = {name for name in panel["transformations"][-1]["options"]["renameByName"] if name != "Value"}
+    assert labels == set(re.findall(r"\w+", panel["targets"][0]["expr"].split("(")[1]))
 
 
 @pytest.mark.parametrize("board", load_boards(), ids=lambda board: board["uid"])

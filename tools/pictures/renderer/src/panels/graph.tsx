@@ -1,4 +1,4 @@
-import { type DataFrame, FieldType } from '@grafana/data';
+import { applyNullInsertThreshold, type DataFrame, FieldType } from '@grafana/data';
 import { TimeSeries, TooltipDisplayMode, UPlotConfigBuilder } from '@grafana/ui';
 import { useLayoutEffect } from 'react';
 import type { Mark } from '../annotations';
@@ -7,7 +7,7 @@ import type { Draw, Drawing } from './drawing';
 /** Values over time, with the annotations of the board on top. */
 export const Graph: Draw = ({ panel, frames, width, height, range, zone, marks, theme }) => (
   <TimeSeries
-    frames={frames.filter(isGraphable)}
+    frames={frames.filter(isGraphable).map((frame) => withGaps(frame, range))}
     width={width}
     height={height}
     timeRange={range}
@@ -18,6 +18,11 @@ export const Graph: Draw = ({ panel, frames, width, height, range, zone, marks, 
     {(builder) => <Marks builder={builder} marks={marks} theme={theme} />}
   </TimeSeries>
 );
+
+/** Insert nulls where a series has no value, up to the end of the range: as Grafana's panel, which is not in the library. */
+function withGaps(frame: DataFrame, { from, to }: Drawing['range']): DataFrame {
+  return applyNullInsertThreshold({ frame, refFieldPseudoMin: from.valueOf(), refFieldPseudoMax: to.valueOf() });
+}
 
 function isGraphable(frame: DataFrame): boolean {
   return [FieldType.time, FieldType.number].every((type) => frame.fields.some((field) => field.type === type));
