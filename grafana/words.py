@@ -41,7 +41,7 @@ def or_not_measured(expr: str) -> str:
 
 def or_not_scraped(words: str) -> str:
     """Return the words of a panel without series of the remediator: there may be none, or no remediator."""
-    return f"{words}, or the remediator is not scraped"
+    return f"{words}, or not scraped"
 
 
 def up(metric: str) -> str:
