@@ -34,7 +34,10 @@ _READING = frozenset(
     {RunState.ADMITTED, RunState.EXECUTING, RunState.VERIFYING, RunState.SUCCEEDED, RunState.NOTHING_TO_DO}
 )
 _BY_REASON = {
-    (RunState.REFUSED, "kill_switch"): "Nothing was touched: an operator has paused it. To resume: {resume}",
+    (RunState.REFUSED, "kill_switch"): (
+        "Nothing was touched: it is paused. To resume this stack: {resume}; after a pause of everything:"
+        " runbookctl resume; a pause file has to be removed."
+    ),
     (RunState.REFUSED, "freeze"): "Nothing is touched before the freeze ends. If it cannot wait, follow the runbook.",
     (RunState.REFUSED, "breaker"): f"Nothing was touched: its last runs did not help. {_CLOSE}",
     (RunState.REFUSED, "storm"): (

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +29,7 @@ SHOWN_RUNS = 10
 MAX_LINK = 2_000
 MAX_VALUE_CHARACTERS = 1_000  # characters of one item's identity, evidence or detail
 SHOWN_ALERTS = 10
+SHOWN_SUMMARIES = 3
 _SEVERITIES = {
     RunState.FAILED: Severity.ERROR,
     RunState.INEFFECTIVE: Severity.CRITICAL,
@@ -35,6 +37,7 @@ _SEVERITIES = {
 }
 # `_reasons` reports these; the other evidence goes under its own name or its label here.
 _EXPLAINED_EVIDENCE = frozenset({"bounds", "judged", "error", "stopped"})
+_NO_LINK = "not configured"
 _EVIDENCE_LABELS = {"plan": "seen when planning"}
 
 _END_SENTENCES = {"resolved": "The alert has resolved.", "vanished": "The alert is no longer reported as firing."}
@@ -43,7 +46,7 @@ _END_SENTENCES = {"resolved": "The alert has resolved.", "vanished": "The alert 
 async def run_message(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> Content:
     """Build the message on one run that needs an operator."""
     if run.is_about_an_alert:
-        content = Content(f"[{run.stack}] {_alert_names(episode)} fires", Severity.CRITICAL, tuple(_summaries(episode)))
+        content = Content(f"[{run.stack}] {_alert_names(episode)} fires", Severity.CRITICAL)
         return await _with_details(connection, context, run, episode, content)
     title = f"[{run.stack}] {run.remediation} on {run.target}: {run.state}" + (f" ({run.reason})" if run.reason else "")
     return await _with_details(connection, context, run, episode, Content(title, severity_of(run)))
@@ -86,11 +89,12 @@ class Finding:
 
 
 async def end_message(
-    connection: AsyncConnection, episode: Episode, reason: str, finding: Finding, now: datetime
+    connection: AsyncConnection, context: Context, episode: Episode, reason: str, finding: Finding
 ) -> Content:
     """Build the short message that the episode has ended, with the state of the target now."""
     episode_runs = await runs.of_episode(connection, episode.id)
-    duration = format_duration(_whole_seconds((episode.ended_at or now) - episode.firing_since))
+    ended_at = episode.ended_at or context.clock.now()
+    duration = format_duration(_whole_seconds(ended_at - episode.firing_since))
     facts = [f"{_END_SENTENCES.get(reason, reason)} It lasted {duration}.", finding.text]
     facts += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in episode_runs[-1:]]
     breaker_lines = await _open_breaker_lines(connection, episode)
@@ -101,6 +105,7 @@ async def end_message(
         Severity.OK if is_over else Severity.WARNING,
         facts=tuple(facts),
         advice=tuple(breaker_lines),
+        links=tuple(_links_of_end(context, episode)),
         incident=incident_of(episode),
         is_over=is_over,
     )
@@ -111,6 +116,18 @@ def console_links(inventory: Inventory, run: Run) -> Iterator[tuple[str, str]]:
     if (origin := inventory.console.url) is not None:
         awaits = run.state is RunState.AWAITING_APPROVAL
         yield ("approve or reject", f"{origin}/approvals/{run.id}") if awaits else ("run", f"{origin}/runs/{run.id}")
+
+
+def _links_of_end(context: Context, episode: Episode) -> Iterator[tuple[str, str]]:
+    if (origin := context.inventory.console.url) is not None:
+        yield "episode", f"{origin}/episodes/{episode.id}"
+    yield from (each for each in _stack_links(context, episode) if each[1] != _NO_LINK)
+
+
+def _stack_links(context: Context, episode: Episode) -> Iterator[tuple[str, str]]:
+    stack = context.inventory.stacks.get(episode.stack)
+    yield "runbook", _annotation(episode, "runbook_url", stack.runbook_url if stack else "")
+    yield "dashboard", _annotation(episode, "dashboard_url", stack.dashboard_url if stack else "")
 
 
 def severity_of(run: Run) -> Severity:
@@ -125,21 +142,20 @@ async def _with_details(
 
     Phones show the first lines, and services cut the rest.
     """
-    stack = context.inventory.stacks.get(run.stack)
     breaker_lines = [] if "breaker close" in what_next(run) else await _open_breaker_lines(connection, episode)
     ended = () if episode.ended_at is None else (f"since then: {_END_SENTENCES.get(episode.end_reason or '', '')}",)
     return replace(
         content,
         facts=(
             *content.facts,
+            *_summaries(episode),
             _cause_line(run, episode),
             *(f"why: {reason}" for reason in _reasons(run)),
         ),
         advice=(f"what next: {what_next(run)}", *breaker_lines, *_in_hand(context, episode), *ended),
         links=(
             *console_links(context.inventory, run),
-            ("runbook", _annotation(episode, "runbook_url", stack.runbook_url if stack else "")),
-            ("dashboard", _annotation(episode, "dashboard_url", stack.dashboard_url if stack else "")),
+            *_stack_links(context, episode),
         ),
         plan=tuple(_plan_lines(run, await effects.items(connection, run.id))),
         evidence=(*_evidence_lines(run), f"audit head: {await audit.head(connection)}"),
@@ -170,7 +186,8 @@ def _cause_line(run: Run, episode: Episode) -> str:
             return f"run {run.id}, which undoes run {run.undoes}; until it succeeds, that run's effects stay"
         case _:
             since = f"{episode.firing_since:%Y-%m-%d %H:%M:%S} UTC"
-            return f"run {run.id}, alerts: {_alert_names(episode)}, firing since {since}"
+            alerts = f"{episode.priority} alerts".strip()
+            return f"run {run.id}, {alerts}: {_alert_names(episode)}, firing since {since}"
 
 
 def _alert_names(episode: Episode) -> str:
@@ -180,10 +197,9 @@ def _alert_names(episode: Episode) -> str:
 
 
 def _summaries(episode: Episode) -> Iterator[str]:
-    """Yield what the alerts say of themselves."""
-    for entry in list(episode.alerts.values())[:SHOWN_ALERTS]:
-        if entry["annotations"].get("summary"):
-            yield sanitize(str(entry["annotations"]["summary"]))
+    """Yield what the alerts say of themselves, each sentence once."""
+    texts = (str(entry["annotations"].get("summary") or "") for entry in episode.alerts.values())
+    yield from islice(filter(None, dict.fromkeys(map(sanitize, texts))), SHOWN_SUMMARIES)
 
 
 def incident_of(episode: Episode) -> str:
@@ -246,7 +262,7 @@ def _annotation(episode: Episode, name: str, fallback: str) -> str:
     for entry in episode.alerts.values():
         if entry["annotations"].get(name):
             return sanitize(str(entry["annotations"][name]), MAX_LINK)
-    return fallback or "not configured"
+    return fallback or _NO_LINK
 
 
 def _whole_seconds(span: timedelta) -> timedelta:

@@ -29,7 +29,8 @@ async def notify_unknown_targets(context: LeaderContext) -> None:
     newest_end = max(run.finished_at for run in refused_runs if run.finished_at is not None)
     async with context.ledger.write() as connection:
         for stack, stack_runs in _by_stack(context, refused_runs).items():
-            key, message = outbox.unknown_targets_key(stack_runs[-1].id), _message(stack, stack_runs)
+            key = outbox.unknown_targets_key(stack_runs[-1].id)
+            message = _message(context, stack, stack_runs)
             contacts = contacts_for(context.inventory, stack, None)
             await outbox.enqueue(connection, stack_runs[0].episode, key, contacts, message.draft(), newest_end)
 
@@ -56,7 +57,7 @@ def _by_stack(context: Context, refused_runs: Sequence[Run]) -> Mapping[str, Seq
     return groups
 
 
-def _message(stack: str, refused_runs: Sequence[Run]) -> Content:
+def _message(context: Context, stack: str, refused_runs: Sequence[Run]) -> Content:
     count = len({run.episode for run in refused_runs})
     title = f"[{stack or 'unknown stack'}] {count} {'alert names a target' if count == 1 else 'alerts name targets'}"
     lines = list(dict.fromkeys(f"{run.remediation} on {run.target}: {_detail(run)}" for run in refused_runs))
@@ -66,6 +67,7 @@ def _message(stack: str, refused_runs: Sequence[Run]) -> Content:
         Severity.WARNING,
         facts=(*lines[:SHOWN_NAMES], *more),
         advice=("what next: Nothing was touched. Correct the alerts' labels, or the inventory.",),
+        links=(("runs", f"{origin}/runs?state=refused"),) if (origin := context.inventory.console.url) else (),
         more="runbookctl runs --state refused",
     )
 

@@ -48,7 +48,7 @@ async def _notify_end(context: LeaderContext, episode: Episode, limit: asyncio.S
         if await episodes.open_for(connection, episode.key) is not None:
             finding = Finding("But it fires again; further messages follow.", is_clean=False, headline="fires again")
         now, contacts = context.clock.now(), sorted(notifications.contacts)
-        message = await end_message(connection, episode, episode.end_reason or "", finding, now)
+        message = await end_message(connection, context, episode, episode.end_reason or "", finding)
         await outbox.enqueue(connection, episode.id, outbox.end_key(episode.id), contacts, message.draft(), now)
 
 

@@ -50,6 +50,13 @@ def test_every_refusal_has_its_own_advice(bound: str) -> None:
     assert what_next(replace(RUN, state=RunState.REFUSED, reason=bound)) != PLAIN
 
 
+def test_advice_on_a_pause_names_the_end_of_each_kind() -> None:
+    advice = what_next(replace(RUN, state=RunState.REFUSED, reason="kill_switch"))
+    assert "this stack: runbookctl resume --stack shop" in advice
+    assert "everything: runbookctl resume;" in advice
+    assert "file has to be removed" in advice
+
+
 def test_commands_are_quoted_for_the_shell() -> None:
     hostile = replace(RUN, target="shop/queues/jobs/a; rm -rf $HOME", expires_at=datetime(2026, 3, 1, 16, tzinfo=UTC))
     advice = what_next(replace(hostile, state=RunState.REFUSED, reason="breaker"))

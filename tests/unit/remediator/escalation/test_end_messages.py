@@ -35,6 +35,7 @@ async def test_resolution_sends_one_message_to_the_notified_contacts(
         "The alert has resolved. It lasted 32m.",
         "But 2 items are still as the alert found them, or so again. Check the target.",
         "last run: 2, refused max_items",
+        "runbook: https://runbooks.example/shop#folder",
         f"key: {outbox.end_key(1)}",
     ]
     notified.clock.advance(hours=3)

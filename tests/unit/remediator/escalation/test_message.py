@@ -154,6 +154,20 @@ async def test_message_links_to_the_exact_plan_or_run(folder: Path, mode: str, l
         await harness.work()
         _, body = await last_message(harness)
         assert link.format("https://runbookd.example") in body
+        await harness.deliver(queue="emails", status="resolved", ends=harness.clock.now().isoformat())
+        await harness.work()
+        _, body = await last_message(harness)
+        assert "episode: https://runbookd.example/episodes/1" in body
+
+
+async def test_message_begins_with_what_the_alerts_say(folder: Path) -> None:
+    async with queue_harness(folder) as harness:
+        await harness.deliver(alerts=[alert(queue="emails", priority="P1", fingerprint=f"f{n}") for n in range(4)])
+        harness.files.fill("a", "b")
+        await harness.work()
+        _, body = await last_message(harness)
+    assert body.splitlines()[0] == "the folder is full"
+    assert body.splitlines()[1].startswith("run 1, P1 alerts: FolderFull, firing since")
 
 
 async def test_message_has_no_link_without_an_address_of_the_console(folder: Path) -> None:
