@@ -9,7 +9,15 @@ import pytest
 
 from tools.toolchain.paths import ROOT
 
-UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+FOLDER = ROOT / "deploy" / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+# Those of systemd.exec(5), NoNewPrivileges=, that the unit sets; systemd 252, of Debian 12, still behaves like this.
+IMPLY_NO_NEW_PRIVILEGES = (
+    *("NoNewPrivileges", "LockPersonality", "MemoryDenyWriteExecute", "PrivateDevices", "ProtectClock"),
+    *("ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables"),
+    *("RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID"),
+    *("SystemCallArchitectures", "SystemCallFilter"),
+)
 MOST_EXPOSURE = 2.0  # of 10, where the user of the unit does not exist
 
 
@@ -35,6 +43,16 @@ def test_unit_is_exposed_to_little(unit: Path) -> None:
     found = re.search(r"Overall exposure level .*: ([\d.]+)", result.stdout)
     assert found, result.stdout
     assert float(found[1]) <= MOST_EXPOSURE
+
+
+def test_with_sudo_undoes_every_setting_that_keeps_sudo_from_running() -> None:
+    unit, drop_in = (
+        dict(re.findall(r"^(\w+)=(.*)$", (FOLDER / name).read_text(), flags=re.MULTILINE))
+        for name in ("runbook-remediator.service", "with-sudo.conf")
+    )
+    assert {name: drop_in.get(name) for name in IMPLY_NO_NEW_PRIVILEGES if drop_in.get(name) not in ("no", "")} == {}
+    assert set(IMPLY_NO_NEW_PRIVILEGES) <= unit.keys()
+    assert (drop_in["PrivateUsers"], drop_in["CapabilityBoundingSet"]) == ("no", "~")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
