@@ -102,10 +102,20 @@ def test_doctor_recommends_the_values_of_the_role_file(file: str, role: Role) ->
     assert f"GRANT {', '.join(role.needs)} TO " in text
 
 
-def test_role_file_narrows_a_role_that_is_too_wide(granted: PostgresServer, doctor: Doctor) -> None:
-    granted.sql("ALTER ROLE metrics SUPERUSER CREATEDB CONNECTION LIMIT -1")
-    granted.sql((DEPLOY / "exporter.sql").read_text())
+@pytest.mark.parametrize(("file", "role"), [("exporter.sql", "metrics"), ("remediator.sql", "remediator")])
+def test_role_file_narrows_a_role_that_is_too_wide(
+    file: str, role: str, granted: PostgresServer, doctor: Doctor
+) -> None:
+    granted.sql(f"ALTER ROLE {role} SUPERUSER CREATEDB CONNECTION LIMIT -1")
+    granted.sql((DEPLOY / file).read_text())
     assert doctor(_inventory(granted))[0] == 0
+
+
+def test_administrator_who_is_no_superuser_can_run_both_role_files(granted: PostgresServer) -> None:
+    granted.add_role("administrator", "CREATEROLE")
+    granted.sql("GRANT pg_monitor, pg_signal_backend, pg_read_all_stats TO administrator WITH ADMIN OPTION")
+    for file in ("exporter.sql", "remediator.sql"):
+        granted.sql((DEPLOY / file).read_text(), role="administrator")
 
 
 @pytest.mark.parametrize(
