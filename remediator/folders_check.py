@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runbookd.inventory import BackupTarget, FolderTarget, Inventory
 from runbookd.service import ConfigFinding
+from runbookd.visible import is_visible_folder
 
 
 def overlap_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
@@ -27,18 +28,11 @@ def unprunable_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
 
 def folder_problem(path: Path) -> str | None:
     """Return why this user could not prune the folder, or None."""
-    if not _is_folder(path):
+    if not is_visible_folder(path):
         return f"{path} is no folder that this user can see; correct the path"
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         return f"this user may not read and write {path}; give the right (setfacl -m u:USER:rwx {path})"
     return None
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except PermissionError:
-        return False
 
 
 def _folders(inventory: Inventory) -> Iterator[tuple[tuple[str, ...], FolderTarget]]:

@@ -9,6 +9,7 @@ from runbookd.addresses import AddressError
 from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import BackupTarget, Inventory, Mode, Secret, SecretError, Stack
 from runbookd.service import ConfigFinding
+from runbookd.visible import is_visible_folder
 
 # Per kind of target, unless the remediation declares its own.
 _NEEDS: Mapping[str, Needs] = {
@@ -70,7 +71,7 @@ def _missing(stack: Stack, remediation: Remediation, mode: Mode) -> Iterator[str
 def _folder_problem(backup: BackupTarget) -> str | None:
     if (folder := backup.local_folder) is None:
         return None
-    if not folder.is_dir():
+    if not is_visible_folder(folder):
         return f"{folder} is not a folder that this user can see; create it, or correct url"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"this user may not write into {folder}; the remediator stores new backups there"

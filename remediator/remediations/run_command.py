@@ -33,6 +33,7 @@ from remediator.remediations.checked_effect import (
 from remediator.remediations.entry_declaration import BY_ENTRY, declare, end_of
 from runbookd.inventory import format_duration
 from runbookd.inventory.commands import CommandEntry
+from runbookd.visible import is_visible_file
 
 MIN_SECRET = 6  # characters of a variable's value that is masked in the output
 CANNOT_TELL = "it must exit with 0 (as wanted) or 1 (not)"
@@ -132,11 +133,8 @@ def _program_state(program: str) -> str:
 
 def program_problem(program: str) -> str | None:
     """Return why this user cannot run a program, or None."""
-    try:
-        if not Path(program).is_file():
-            return f"{program} is no program that this user can see; install it, or correct the path"
-    except OSError as error:
-        return f"{program}: {error.strerror}"
+    if not is_visible_file(Path(program)):
+        return f"{program} is no program that this user can see; install it, or correct the path"
     if not os.access(program, os.X_OK):
         return f"this user may not execute {program}; give it the right (chmod +x)"
     if Path(program).stat().st_mode & stat.S_IWOTH:

@@ -12,6 +12,7 @@ import typer
 
 from runbookctl.errors import RemediatorRefused, WrongUsage
 from runbookctl.options import console
+from runbookd.visible import is_visible_file
 
 if TYPE_CHECKING:
     from runbookd.addresses.postgres import PostgresAddress
@@ -133,6 +134,9 @@ def _read(file: Path) -> str:
 def _existing(url: str) -> str:
     """Return the URL of a ledger file that exists: opening another would create it."""
     file = Path(url.removeprefix("sqlite:///"))
-    if not url.startswith("sqlite:///") or not file.is_file():
-        raise WrongUsage(f"there is no ledger at {url}; write it as sqlite:///path/to/runbookd.db")
+    if not url.startswith("sqlite:///") or not is_visible_file(file):
+        raise WrongUsage(
+            f"there is no ledger at {url} that this user can see; write it as sqlite:///path/to/runbookd.db, and run"
+            " this as the remediator's user"
+        )
     return url

@@ -10,12 +10,13 @@ from remediator.passwords_check import password_findings
 from runbookctl.accounts import Account, make_token
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Inventory, Section
+from runbookd.visible import is_visible_file
 
 
 def check_tokens(files: Iterable[Path], account: Account | None) -> Iterator[Finding]:
     """Report each token of the webhook that is missing, or that Alertmanager cannot read."""
     for file in files:
-        if not file.is_file():
+        if not is_visible_file(file):
             yield Finding(f"{file} does not exist, or this user cannot see it", make_token(file, account))
         elif account is not None and (repair := _repair(file, account)):
             yield Finding(

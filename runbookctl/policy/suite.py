@@ -22,6 +22,7 @@ from runbookd.inventory import (
 )
 from runbookd.inventory.suggest import suggest
 from runbookd.inventory.yaml_places import KeyPath
+from runbookd.visible import is_visible_file
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class _Inventories:
         return self._loaded[key]
 
     def _load_anew(self, changes: Sequence[Change]) -> Inventory:
-        if not self._file.is_file():
+        if not is_visible_file(self._file):
             reason = f"there is no file {self._file}; name the inventory that you test"
             raise InventoryError([self._source.problem(("inventory",), reason)])
         inventory = load_inventory(self._file, os.environ, changes)

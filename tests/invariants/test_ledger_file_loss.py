@@ -144,6 +144,7 @@ async def test_folder_and_hard_link_are_refused_and_empty_file_becomes_a_ledger(
     assert await open_error(tmp_path / "empty.db") == "opened"
     (tmp_path / "folder.db").mkdir()
     assert "is a folder; name a file in it" in await open_error(tmp_path / "folder.db")
+    assert "File name too long" in await open_error(tmp_path / ("x" * 300))
     os.link(tmp_path / "empty.db", tmp_path / "double.db")
     assert "has a second hard link" in await open_error(tmp_path / "double.db")
     assert "has a second hard link" in await open_error(tmp_path / "empty.db")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from remediator.model.errors import LedgerUnavailable
+from runbookd.visible import is_visible_file, is_visible_folder
 
 _HASH_DIGITS = 64
 
@@ -54,8 +55,8 @@ class LedgerLock:
 
 
 def _require_usable_file(ledger: Path) -> None:
-    if ledger.is_dir():
+    if is_visible_folder(ledger):
         raise LedgerUnavailable(f"{ledger} is a folder; name a file in it")
     # Recent commits are in the -wal beside one name, so they would be missing under the other.
-    if ledger.exists() and ledger.stat().st_nlink > 1:
+    if is_visible_file(ledger) and ledger.stat().st_nlink > 1:
         raise LedgerUnavailable(f"{ledger} has a second hard link, which would split it; remove the other name")

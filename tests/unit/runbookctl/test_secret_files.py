@@ -70,6 +70,11 @@ def test_missing_token_has_the_command_that_makes_it(tmp_path: Path) -> None:
     assert list(check_tokens([tmp_path / "none"], OTHER)) == []
 
 
+def test_token_that_this_user_cannot_look_at_is_named(tmp_path: Path) -> None:
+    [finding] = check_tokens([tmp_path / ("x" * 300)], OTHER)
+    assert finding.problem.endswith(" does not exist, or this user cannot see it")
+
+
 def test_secret_that_every_user_can_read_is_named(token: Path) -> None:
     inventory = Inventory.model_validate(
         {

@@ -41,3 +41,8 @@ def test_file_that_exists_is_left_as_it_is(ledger: str, tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="exists already"):
         export_ledger(ledger, tmp_path / "export.jsonl")
     assert (tmp_path / "export.jsonl").read_text() == "mine"
+
+
+def test_ledger_that_this_user_cannot_look_at_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="run this as the remediator's user"):
+        export_ledger(f"sqlite:///{tmp_path}/{'x' * 300}", tmp_path / "export.jsonl")
