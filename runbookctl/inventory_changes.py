@@ -29,11 +29,13 @@ def read_changes(pairs: Iterable[str] | None) -> "Sequence[Change]":
     """
     from runbookd.inventory import Change, read_value
 
-    changes = []
+    changes: list[Change] = []
     for pair in pairs or ():
         key, separator, text = pair.partition("=")
         path, place = tuple(key.split(".")), f"--set {key[:200]}"
         if not separator or not all(path):
             raise WrongUsage(f"--set {pair[:50]!r}: write PATH=VALUE, as limits.concurrency=2")
+        if any(path == each.path for each in changes):
+            raise WrongUsage(f"{place} is given twice, and has one value only; remove one")
         changes.append(Change(path, read_value(text, place, path), place))
     return changes

@@ -4,6 +4,7 @@ A live engine runs a round every second. In a simulation a round is run for each
 of an operator, and at the moments that this file finds in the ledger. A test compares both.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -14,7 +15,6 @@ from remediator.calendar.announcements import announcements
 from remediator.context import Context
 from remediator.engine.engine import TICK_SECONDS, Engine
 from remediator.engine.housekeeping import CALENDAR_SECONDS
-from remediator.intake.vanished import CHECK_SECONDS
 from remediator.ledger import episodes
 from remediator.ledger.due_episodes import candidates
 from remediator.ledger.schema import LedgerRow, episode, planned_undo, run
@@ -59,7 +59,7 @@ async def seconds_until_work(context: Context, engine: Engine, *, with_messages:
         async with context.ledger.read() as connection:
             first = min(await _run_moments(connection, engine, now), default=now + LONGEST_WAIT)
             if first > now:
-                first = min([first, *await _other_moments(connection, context, now)])
+                first = min([first, *await _other_moments(connection, context, engine, now)])
             if first > now and with_messages:
                 first = min([first, *await _message_moments(connection, context.inventory, now)])
     except LedgerUnavailable:  # the engine finds out when it is available again
@@ -74,7 +74,9 @@ async def _run_moments(connection: AsyncConnection, engine: Engine, now: datetim
     return [each for each in (*waiting, *due) if each is not None]
 
 
-async def _other_moments(connection: AsyncConnection, context: Context, now: datetime) -> Sequence[datetime]:
+async def _other_moments(
+    connection: AsyncConnection, context: Context, engine: Engine, now: datetime
+) -> Sequence[datetime]:
     moments = []
     next_round = now + timedelta(seconds=TICK_SECONDS)
     undo_at = (await connection.execute(_NEXT_UNDO)).scalar_one()
@@ -82,7 +84,7 @@ async def _other_moments(connection: AsyncConnection, context: Context, now: dat
         moments.append(undo_at if undo_at > now else next_round)  # it waits for a pause or a freeze
     if (await connection.execute(_UNDO_AFTER_END)).first() is not None:
         moments.append(next_round)
-    return [*moments, *await _vanishing_moments(connection, context, now)]
+    return [*moments, *await _vanishing_moments(connection, context, engine, now)]
 
 
 def _ready_at(row: LedgerRow, now: datetime) -> datetime | None:
@@ -96,15 +98,18 @@ def _ready_at(row: LedgerRow, now: datetime) -> datetime | None:
     return min(row.not_before, expires_at) if may_continue else expires_at
 
 
-async def _vanishing_moments(connection: AsyncConnection, context: Context, now: datetime) -> Sequence[datetime]:
-    """Return when the engine looks for vanished episodes: every CHECK_SECONDS, while one that fires no more is open."""
+async def _vanishing_moments(
+    connection: AsyncConnection, context: Context, engine: Engine, now: datetime
+) -> Sequence[datetime]:
+    """Return when the engine looks for vanished episodes: at each check, while one that fires no more is open."""
     span = context.repeat_interval
     rows = (await connection.execute(_OPEN)).all()
     recent = [row.confirmed_at for row in rows if is_recent(row.confirmed_at, span, now)]
     others = [row for row in rows if not is_recent(row.confirmed_at, span, now)]
     moments = [min(recent) + span + timedelta.resolution] if recent else []
     if others and not await _all_fire(context, others):
-        moments.append(now + timedelta(seconds=CHECK_SECONDS))
+        seconds = engine.housekeeping.next_vanished_check - asyncio.get_running_loop().time()
+        moments.append(now + timedelta(seconds=max(seconds, 0.0)))
     return moments
 
 

@@ -75,6 +75,8 @@ def replay(
     from runbookctl.replay.report import as_data
 
     _require_one_source(prometheus, deliveries)
+    if deliveries is not None and (alert or plans is not None):
+        raise WrongUsage("--alert and --plans are for a replay of Prometheus; leave them out with --deliveries")
     access = None if deliveries is not None else _access(prometheus, token_file, user, password_file, ca_file)
     report = run_replay(
         Options(access, deliveries, since, until, step, config_file, changes or (), mode.value, alert or (), plans)

@@ -121,14 +121,19 @@ def _unknown_lines(targets: Mapping[str, int]) -> Iterator[str]:
 
 
 def _comparison_lines(present: Summary, changed: Summary) -> Iterator[str]:
-    by_key = {(each.stack, each.remediation): each for each in changed.remediations}
-    for before in present.remediations:
-        after = by_key.get((before.stack, before.remediation))
-        if after is None or after == before:
+    befores, afters = (
+        {(each.stack, each.remediation): each for each in one.remediations} for one in (present, changed)
+    )
+    for key in sorted({*befores, *afters}):
+        before, after = befores.get(key), afters.get(key)
+        if before == after:
             continue
-        yield f"{before.stack}: {before.remediation}"
-        yield f"  {'':<40}{'present':>10}{'changed':>10}"
-        yield from _rows(before, after)
+        yield ": ".join(key)
+        if before is None or after is None:
+            yield f"  {'present' if before is None else 'changed'}: no alert is about a target that the inventory has"
+        else:
+            yield f"  {'':<40}{'present':>10}{'changed':>10}"
+            yield from _rows(before, after)
     yield f"  {'busiest hour of all':<40}{_runs(present.busiest_hour):>10}{_runs(changed.busiest_hour):>10}"
 
 

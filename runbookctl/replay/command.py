@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from runbookctl.replay.past_alerts import AlertMapping, left_out_notes, parse_ma
 from runbookctl.replay.play import Played, play
 from runbookctl.replay.prometheus import Access, open_prometheus
 from runbookctl.replay.report import ReplayReport, Source
-from runbookctl.replay.settings import ReplayedMode, as_replayed, load_settings
+from runbookctl.replay.settings import ReplayedMode, as_replayed, load_settings, plan_notes
 from runbookctl.replay.sizes import PastTargets, Sizes, read_sizes
 from runbookctl.replay.summary import summarize
 from runbookctl.replay.thresholds import threshold_notes
@@ -65,13 +65,13 @@ def run_replay(options: Options) -> ReplayReport:
     """
     settings = [load_settings(options.config_file)]
     if options.changes:
-        settings.append(load_settings(options.config_file, options.changes))
-    past = _read_past(options, settings[0])
+        settings.append(load_settings(options.config_file, options.changes, options.mode))
+    past = _read_past(options, settings)
     replayed = [as_replayed(each, options.mode) for each in settings]
     played = [_play(each, past) for each in replayed]
     summaries = [summarize(each, inventory) for each, inventory in zip(played, replayed, strict=True)]
     return ReplayReport(
-        past.source,
+        replace(past.source, notes=[*past.source.notes, *plan_notes(options.changes)]),
         options.mode,
         summaries[0],
         options.changes,
@@ -87,26 +87,27 @@ def _play(inventory: Inventory, past: Past) -> Played:
         raise RemediatorRefused(f"{error}; please report it with this command") from error
 
 
-def _read_past(options: Options, inventory: Inventory) -> Past:
+def _read_past(options: Options, settings: Sequence[Inventory]) -> Past:
     period = parse_period(options.since, options.until, options.step)
     if options.deliveries is not None:
-        return read_deliveries(options.deliveries, period, _block_on_notes(inventory, BLOCKED_BY_ALL))
+        return read_deliveries(options.deliveries, period, _block_on_notes(settings, BLOCKED_BY_ALL))
     if options.access is None:
         raise WrongUsage("no past is given; set --prometheus (PROMETHEUS_URL) or --deliveries")
-    mappings = [parse_mapping(text, inventory) for text in options.alerts]
-    notes = _block_on_notes(inventory, BLOCKED_BY_REPLAYED)
+    mappings = [parse_mapping(text, settings[0]) for text in options.alerts]
+    notes = _block_on_notes(settings, BLOCKED_BY_REPLAYED)
     return asyncio.run(_read_prometheus(options.access, period, options, mappings, notes))
 
 
-def _block_on_notes(inventory: Inventory, meaning: str) -> Sequence[str]:
-    """Return what `block_on` means in this replay, if a remediation has it."""
+def _block_on_notes(settings_of_both: Sequence[Inventory], meaning: str) -> Sequence[str]:
+    """Return what `block_on` means in this replay, if a remediation has it, or is to have it."""
     blocked = [
         f"stacks.{name}.remediations.{each}.block_on"
+        for inventory in settings_of_both
         for name, stack in inventory.stacks.items()
         for each, settings in stack.remediations.items()
         if settings.block_on
     ]
-    return [f"{', '.join(blocked)}: {meaning}"] if blocked else []
+    return [f"{', '.join(dict.fromkeys(blocked))}: {meaning}"] if blocked else []
 
 
 def read_deliveries(file: Path, period: Period, notes: Sequence[str] = ()) -> Past:
@@ -136,6 +137,7 @@ async def _read_prometheus(
         measured = await read_sizes(prometheus, history, period.step)
         left_out = await left_out_notes(prometheus, period.since, period.until, mappings)
         notes = [UNKNOWN_PAST, *block_on, *left_out, *await threshold_notes(prometheus, history)]
+        notes += [f"Prometheus warns, so its past may be incomplete: {each}" for each in prometheus.warnings]
     sizes = Sizes(measured.found, measured.population, recorded)
     firings = sum(len(each.spans) for each in history.alerts)
     covered = min(coverage.total, period.until - period.since) if coverage.spans else timedelta()

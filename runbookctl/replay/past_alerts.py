@@ -202,7 +202,8 @@ async def _why_none(prometheus: PastPrometheus, since: datetime, until: datetime
     between = _between(since, until)
     if not names:
         return (
-            f"no alert fired between {between}: Prometheus at {prometheus.shown} has no series ALERTS; load alert rules"
+            f"no alert fired between {between}: Prometheus at {prometheus.shown} has no series ALERTS of this time;"
+            " set a longer --since, or load alert rules if it has none"
         )
     return (
         f"{len(names)} alerts fired between {between}, and none of them has the label remediation: {_listed(names)};"

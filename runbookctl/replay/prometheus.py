@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from remediator.model.target import sanitize
 from runbookctl.errors import PrometheusSilent, WrongUsage
 from runbookd.addresses import AddressError
 from runbookd.addresses.http import read_http_address
@@ -23,6 +24,7 @@ MAX_POINTS = 10_000  # per series and page; Prometheus refuses more than 11,000
 MAX_SERIES = 5_000
 MAX_SAMPLES = 500_000  # of all series of a page
 MAX_PAGES = 2_000
+MAX_WARNINGS = 3
 MAX_BODY = 64 * 1024 * 1024
 SECONDS = 60.0  # per page
 RANGE, SERIES = "/api/v1/query_range", "/api/v1/series"
@@ -53,6 +55,8 @@ class PastPrometheus:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, shown: str) -> None:
         self._session, self._url, self.shown = session, url.rstrip("/"), shown
+        self.warnings: list[str] = []
+        """The different warnings of its answers, such as a store that did not answer; at most MAX_WARNINGS."""
 
     async def pages(
         self, query: str, since: datetime, until: datetime, step: timedelta, series: int = 1
@@ -108,6 +112,7 @@ class PastPrometheus:
             answer = json.loads(body)
             if answer["status"] == "success":
                 data = answer["data"]
+                self._note(answer.get("warnings") or ())
                 return {"result": data["result"]} if isinstance(data, dict) else list(data)
             reason = " ".join(str(answer["error"]).split())[:300]
         except (ValueError, KeyError, TypeError):
@@ -115,6 +120,10 @@ class PastPrometheus:
                 raise self._silent(f"fails with status {status}; look at its log, then run this again") from None
             raise self._silent(f"does not answer as Prometheus does (status {status}); check --prometheus") from None
         raise self._silent(f"refuses the query: {reason}")
+
+    def _note(self, warnings: Sequence[object]) -> None:
+        new = dict.fromkeys(sanitize(str(each)) for each in warnings)
+        self.warnings = list(dict.fromkeys([*self.warnings, *new]))[:MAX_WARNINGS]
 
     def _silent(self, reason: str) -> PrometheusSilent:
         return PrometheusSilent(f"Prometheus at {self.shown} {reason}")

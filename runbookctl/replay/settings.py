@@ -15,12 +15,14 @@ from runbookd.inventory import Change, Inventory, Mode, RemediationSettings, Sta
 from runbookd.inventory.suggest import suggest
 from runbookd.service.check import NO_INVENTORY
 
+# The keys that decide what a plan lists. The sizes of the past are those of the settings of their time.
+KEYS_OF_PLANS = frozenset({"older_than", "younger_than", "protect", "terminate", "deny_reasons"})
 ROOTS = ("alertmanager", "limits", "stacks")  # the keys whose values a replay depends on
 ReplayedMode = Literal["auto", "inventory"]
 
 
-def load_settings(file: Path | None, texts: Sequence[str] = ()) -> Inventory:
-    """Load the inventory with the changes of --set.
+def load_settings(file: Path | None, texts: Sequence[str] = (), mode: ReplayedMode = "inventory") -> Inventory:
+    """Load the inventory with the changes of --set, for a replay in `mode`.
 
     Raises:
         WrongUsage: no inventory is given, or a change is none.
@@ -37,7 +39,17 @@ def load_settings(file: Path | None, texts: Sequence[str] = ()) -> Inventory:
     new = [each for each in remediation_findings(changed) if each.path not in known]
     if new:
         raise WrongUsage("\n".join(f"--set: {'.'.join(each.path)}: {each.reason}" for each in new))
+    for change in changes:
+        _require_replayed(change, present, mode)
     return changed
+
+
+def plan_notes(texts: Sequence[str]) -> Sequence[str]:
+    """Return a note that names the changes of --set that the known sizes of plans do not follow."""
+    paths = [change.path for change in read_changes(texts)]
+    if shaping := [".".join(path) for path in paths if KEYS_OF_PLANS.intersection(path[4:5])]:
+        return [f"{', '.join(shaping)}: the sizes of past plans do not follow it, so the two replays differ too little"]
+    return []
 
 
 def as_replayed(inventory: Inventory, mode: ReplayedMode) -> Inventory:
@@ -81,9 +93,18 @@ def _require_known(change: Change, inventory: Inventory) -> None:
         raise WrongUsage(f"{place}: a replay does not depend on {path[0]!r}{suggest(path[0], ROOTS)}")
     if path[0] != "stacks":
         return
-    if len(path) < 3 or path[1] not in inventory.stacks:
-        name = path[1] if len(path) > 1 else ""
-        raise WrongUsage(f"{place}: there is no stack {name!r}{suggest(name, inventory.stacks)}")
-    if path[2] == "remediations" and (len(path) < 4 or path[3] not in REMEDIATIONS):
-        name = path[3] if len(path) > 3 else ""
-        raise WrongUsage(f"{place}: there is no remediation {name!r}{suggest(name, REMEDIATIONS)}")
+    if len(path) < 3 or path[2:] == ("remediations",):
+        raise WrongUsage(f"{place}: replaces too much; set one key, as stacks.STACK.remediations.REMEDIATION.KEY=VALUE")
+    if path[1] not in inventory.stacks:
+        raise WrongUsage(f"{place}: there is no stack {path[1]!r}{suggest(path[1], inventory.stacks)}")
+    if path[2] == "remediations" and path[3] not in REMEDIATIONS:
+        raise WrongUsage(f"{place}: there is no remediation {path[3]!r}{suggest(path[3], REMEDIATIONS)}")
+
+
+def _require_replayed(change: Change, inventory: Inventory, mode: ReplayedMode) -> None:
+    """Refuse a mode that `as_replayed` would replace: both replays would be the same, as if the mode did not matter."""
+    if mode == "inventory" or change.path[2:3] + change.path[4:] != ("remediations", "mode"):
+        return
+    is_off = settings_of(inventory.stacks[change.path[1]], change.path[3]).mode is Mode.OFF
+    if not is_off and change.value not in (Mode.OFF, False):
+        raise WrongUsage(f"{change.place}: replaced by --mode auto, as each mode but off; add --mode inventory")

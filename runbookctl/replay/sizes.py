@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import isfinite
 
 from remediator.model.remediation import DeclaredBound, Item, PastSize, Remediation
 from remediator.model.target import key_of
@@ -160,6 +161,6 @@ def _add(into: Mapping[Key, SizeSeries], name: str, series: PastSeries) -> None:
     key = key_of({**series.labels, "remediation": name}, REMEDIATIONS)
     one = into[name, key.target]
     for seconds, value in series.samples:
-        if not one.times or seconds > one.times[-1]:
+        if isfinite(value) and (not one.times or seconds > one.times[-1]):
             one.times.append(seconds)
             one.values.append(value)

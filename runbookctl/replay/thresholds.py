@@ -37,5 +37,5 @@ def _add_new(numbers: list[float], values: Iterable[float]) -> None:
 
 def _note(labels: Mapping[str, str], values: Sequence[float]) -> str:
     texts = ", then ".join(f"{value:g}" for value in values)
-    name, stack = labels["__name__"], labels["stack"]
-    return f"{name} of {stack} was {texts}: alerts fired by the number of their time, not by today's"
+    of = f" of {labels['stack']}" if "stack" in labels else ""
+    return f"{labels['__name__']}{of} was {texts}: alerts fired by the number of their time, not by today's"

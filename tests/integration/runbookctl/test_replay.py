@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ IDLE = {"alertname": "IdleInTransactionTooLong", "stack": "shop", "target": "mai
 IDLE |= {"remediation": "terminate_idle_transactions", "severity": "warning"}
 OWN = {"alertname": "ApiStuck", "instance": "api-1:8080"}
 INVENTORY = """
+alertmanager: {url: http://127.0.0.1:1}
 stacks:
   shop:
     runbook_url: https://runbooks.example/shop
@@ -51,9 +53,15 @@ def written_past() -> WrittenPast:
     for state, hours, value in (("idle in transaction", (19, 35), 4), ("idle in transaction", (35, 42), 40)):
         labels = {"stack": "shop", "target": "main", "datname": "shop", "state": state}
         past.write("pg_connections", labels, at(hours[0]), at(hours[1]), value)
-    limit = "runbook:pg_idle_in_transaction_max_age_seconds:warning"
-    past.write(limit, {"stack": "shop"}, at(12), at(25), 300, timedelta(minutes=1))
-    past.write(limit, {"stack": "shop"}, at(25), UNTIL, 60, timedelta(minutes=1))
+    failed = {"stack": "shop", "target": "jobs", "queue": "reports", "state": "failed"}
+    past.write("bullmq_queue_jobs", failed, at(46.9), at(47.5), nan)
+    past.fires({name: IDLE[name] for name in IDLE if name != "stack"}, at(15), at(15.1))
+    for limit, labels in (
+        ("runbook:pg_idle_in_transaction_max_age_seconds:warning", {"stack": "shop"}),
+        ("runbook:of_all_stacks:warning", {"kind": "own"}),
+    ):
+        past.write(limit, labels, at(12), at(25), 300, timedelta(minutes=1))
+        past.write(limit, labels, at(25), UNTIL, 60, timedelta(minutes=1))
     return past
 
 
@@ -99,6 +107,8 @@ def test_the_report_says_how_much_of_the_time_has_data_and_which_thresholds_chan
     assert result.exit_code == 0, result.output
     assert re.search(r"data for 1d12h\S* of 2d \(7[56]%\)", result.output), result.output
     assert "warning of shop was 300, then 60: alerts fired by the number of their time" in result.output
+    assert "note: runbook:of_all_stacks:warning was 300, then 60: alerts fired" in result.output
+    assert "  terminate_idle_transactions on /postgres/main" in result.output
     assert "would have acted 2 times in 3 episodes: 2 first runs, no repetitions" in result.output
     assert f"refused by max_items: once ({at(40):%Y-%m-%d %H:%M})" in result.output
 
@@ -139,6 +149,22 @@ def test_an_alert_of_ones_own_is_about_the_named_queue_or_its_own(
     report = replay_json(prometheus.url, inventory, "--alert", f"JobsFailed=retry_failed_jobs@{target}")
     [retried] = [each for each in report["present"]["remediations"] if each["remediation"] == "retry_failed_jobs"]
     assert retried["episodes"] == episodes
+    assert set(retried["sizes"]) == {"unknown"}, "a sample that is not a number is no size"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("remediations.terminate_idle_transactions.older_than=2h", "sizes of past plans do not follow it"),
+        ("remediations.terminate_idle_transactions.block_on=[ApiStuck]", "a replay sees only the alerts"),
+        ("postgres={}", "changed: no alert is about a target that the inventory has"),
+    ],
+)
+def test_a_change_whose_effect_a_replay_cannot_know_is_told(
+    prometheus: PrometheusServer, inventory: Path, change: str, expected: str
+) -> None:
+    result = replay(prometheus.url, inventory, "--set", f"stacks.shop.{change}")
+    assert expected in result.output, result.output
 
 
 def test_an_alert_that_never_names_the_queue_is_told(prometheus: PrometheusServer, inventory: Path) -> None:

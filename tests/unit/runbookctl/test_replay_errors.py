@@ -113,6 +113,16 @@ def up(seconds_ago: float = 600) -> str:
             "is required in mode auto by vacuum_tables",
         ),
         (("--prometheus", "http://h", "--set", "limits.storm={targets: [1}"), "limits.storm: is not valid YAML"),
+        (
+            ("--prometheus", "http://h", *(["--set", "limits.concurrency=2"] * 2)),
+            "--set limits.concurrency is given twice",
+        ),
+        (("--prometheus", "http://h", "--set", "stacks.shop={}"), "--set stacks.shop: replaces too much; set one key"),
+        (
+            ("--prometheus", "http://h", "--set", "stacks.shop.remediations.vacuum_tables.mode=approve"),
+            "vacuum_tables.mode: replaced by --mode auto, as each mode but off; add --mode inventory",
+        ),
+        (("--deliveries", "/nowhere", "--alert", "X=vacuum_tables@shop/postgres/main"), "leave them out with"),
         (("--prometheus", "http://h", "--alert", "X"), "write it as NAME=REMEDIATION@TARGET"),
         (("--prometheus", "http://h", "--alert", "X=vacuum_table@shop/postgres/main"), "did you mean 'vacuum_tables'?"),
         (("--prometheus", "http://h", "--alert", "X=vacuum_tables@shop/postgres/mian"), "did you mean 'main'?"),
@@ -158,7 +168,7 @@ def test_an_answer_that_is_not_a_past_is_explained(
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        ({"remediation!": 0, "": 0}, "has no series ALERTS; load alert rules"),
+        ({"remediation!": 0, "": 0}, "has no series ALERTS of this time; set a longer --since, or load"),
         ({"remediation!": 0, "": 3}, "3 alerts fired between"),
         ({"remediation!": 5001, "": 5001}, "more than 5000 alerts carry a remediation"),
     ],
