@@ -116,7 +116,7 @@ def _numbers(path: KeyPath, expected: Mapping[str, Any], seen: Mapping[str, Any]
         got = seen.get(key, _MISSING)
         if got is _MISSING:
             yield Difference((*path, key), str(value), f"no such number; there is {', '.join(seen) or 'none'}")
-        elif isinstance(value, dict) and isinstance(got, Mapping):
+        elif value and isinstance(value, dict) and isinstance(got, Mapping):
             yield from _numbers((*path, key), value, got)
         else:
             yield from _equal((*path, key), value, got)

@@ -4,7 +4,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from remediator.model.run_state import RunState
 from runbookctl.policy.planned_items import PlannedItems
@@ -28,6 +38,11 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 StackName = Annotated[Text | None, Field(description="Default: the only stack of the inventory.")]
 OneOrAll = Annotated[Text | None, Field(description="Default: all stacks.")]
 By = Annotated[Text | None, Field(description="The operator. Default: the first one of the inventory.")]
+KEYS_OF_LABELS = {
+    "alertname": "alert",
+    **{name: name for name in ("stack", "remediation", "target", "queue")},
+}
+COMPARED_IF_EMPTY = frozenset({"reason", "found", "approved_by", "acknowledged_by"})
 Changes = dict[Text, Any]
 """Keys of the inventory, with dots between their parts, and their values."""
 
@@ -36,6 +51,17 @@ class Block(BaseModel):
     """A block of the file, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Expected(Block):
+    """A block of an expectation. A key without a value would be compared with nothing, and pass whatever happens."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_a_value(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.field_name not in COMPARED_IF_EMPTY:
+            raise ValueError("has no value, so nothing would be compared; write [] for an empty list, or remove it")
+        return value
 
 
 class Target(Block):
@@ -57,6 +83,14 @@ class AlertSpan(Target):
         default=True, description="`false`: nobody reports its end, as when Alertmanager loses its state."
     )
     labels: dict[Text, str] = Field(default_factory=dict, description="Further labels, as `priority: P1`.")
+
+    @field_validator("labels")
+    @classmethod
+    def _are_further_ones(cls, labels: dict[str, str]) -> dict[str, str]:
+        for label, key in KEYS_OF_LABELS.items():
+            if label in labels:
+                raise ValueError(f"has {label}, whose name would not be checked; write it as the alert's key `{key}`")
+        return labels
 
     @model_validator(mode="after")
     def _ends_after_its_begin(self) -> Self:
@@ -257,7 +291,7 @@ class Event(Block):
         return self.crash or self.ledger_out or self.alertmanager_out
 
 
-class ExpectedRun(Target):
+class ExpectedRun(Target, Expected):
     """A run. Only the keys that are given are compared."""
 
     state: RunState = Field(description="Its state.")
@@ -270,15 +304,17 @@ class ExpectedRun(Target):
     refused_by: tuple[Text, ...] | None = Field(default=None, description="All bounds that refuse it.")
     deferred_by: tuple[Text, ...] | None = Field(default=None, description="All bounds that defer it.")
     says: dict[Text, Text] | None = Field(
-        default=None, description="By bound a part of its sentence: `{max_items: found 11}`."
+        default=None, min_length=1, description="By bound a part of its sentence: `{max_items: found 11}`."
     )
     numbers: dict[Text, Any] | None = Field(
-        default=None, description="Numbers of the bounds, as `runbookctl run NUMBER --output json` has them."
+        default=None,
+        min_length=1,
+        description="Numbers of the bounds, as `runbookctl run NUMBER --output json` has them.",
     )
     approved_by: str | None = Field(default=None, description="Who has approved it; empty for nobody.")
 
 
-class ExpectedEpisode(Target):
+class ExpectedEpisode(Target, Expected):
     """An episode. Only the keys that are given are compared."""
 
     alerts: tuple[Text, ...] | None = Field(default=None, description="The names of its alerts.")
@@ -287,22 +323,22 @@ class ExpectedEpisode(Target):
     acknowledged_by: str | None = Field(default=None, description="Who has it now; empty for nobody.")
 
 
-class ExpectedMessage(Block):
+class ExpectedMessage(Expected):
     """A message. Only the keys that are given are compared."""
 
     to: tuple[Text, ...] | None = Field(default=None, description="All contacts that it goes to.")
     title: Text | None = Field(default=None, description="A part of its title.")
-    says: tuple[Text, ...] | None = Field(default=None, description="Parts of its text.")
+    says: tuple[Text, ...] | None = Field(default=None, min_length=1, description="Parts of its text.")
     severity: Literal["ok", "info", "warning", "error", "critical"] | None = Field(
         default=None, description="How urgent it is."
     )
 
 
-class ExpectedBreaker(Target):
+class ExpectedBreaker(Target, Expected):
     """An open breaker. Only the keys that are given are compared."""
 
 
-class Expectation(Block):
+class Expectation(Expected):
     """The state that must be there at a moment. Each list is complete: nothing but its entries may be there."""
 
     at: Moment = Field(description="When, at the end of this second.")
@@ -317,7 +353,7 @@ class Expectation(Block):
         default=None, description="All messages since the start, oldest first."
     )
     heard: dict[Text, Annotated[int, Field(ge=0)]] | None = Field(
-        default=None, description="By contact how many messages went to it since the start."
+        default=None, min_length=1, description="By contact how many messages went to it since the start."
     )
     breakers: tuple[ExpectedBreaker, ...] | None = Field(default=None, description="All open breakers.")
 

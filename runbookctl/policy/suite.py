@@ -152,5 +152,7 @@ class _Inventories:
     def _refused(self, inventory: Inventory, changes: Sequence[Change]) -> Iterable[Problem]:
         """Yield why the remediator would refuse to start with the inventory."""
         for finding in remediation_findings(inventory):
-            around = [each.place for each in changes if each.path == finding.path[: len(each.path)]]
+            around = [
+                each.place for each in changes if each.path[: len(finding.path)] == finding.path[: len(each.path)]
+            ]
             yield Problem(around[-1] if around else str(self._file), ".".join(finding.path), finding.reason)

@@ -63,6 +63,8 @@ def load_inventory(file: Path | None, environ: Mapping[str, str], changes: Seque
         return None
     for change in changes:
         _put(data, change.path, change.value, change.place)
+        for length in range(1, len(change.path)):  # blocks that the file does not have
+            places.setdefault(change.path[:length], change.place)
         places[change.path] = change.place
     return _validate(Inventory, data, places, str(file or "environment"))
 

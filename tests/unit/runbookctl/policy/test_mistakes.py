@@ -139,6 +139,17 @@ def test_list_whose_only_entry_is_wrong_is_not_called_empty_as_well(play: Play, 
             "terminate_idle_transactions.ends_after: 5m",
             "cases.yml:3: stacks.shop.remediations.terminate_idle_transactions.ends_after: has no effect on",
         ),
+        (
+            "terminate_idle_transactions.cooldown: 5m",
+            "terminate_idle_transaction.cooldown: 5m",
+            "cases.yml:3: stacks.shop.remediations.terminate_idle_transaction: there is no such remediation",
+        ),
+        ("stacks.shop.remediations.terminate_idle_transactions.cooldown", "limit.x", "cases.yml:3: limit: unknown key"),
+        (
+            "target: main, to: 5m",
+            "target: main, labels: {target: spare}",
+            "cases.yml:7: cases.0.alerts.0.labels: has target, whose name would not be checked",
+        ),
         ("inventory.yml", "inventry.yml", "cases.yml:1: inventory: there is no file inventry.yml; name the inventory"),
         ("inventory.yml", "x" * 300, "cases.yml:1: inventory: there is no file "),
         ("  - name: nothing happens\n", "  - start: 2026-03-02T12:00:00\n", "cases.1.name: is missing; add it"),
@@ -149,6 +160,18 @@ def test_a_mistake_is_reported_with_its_line(play: Play, tmp_path: Path, old: st
     assert old in GOOD
     found = problems(play, tmp_path, GOOD.replace(old, new, 1))
     assert any(expected in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    "expectation",
+    ["runs: ", "messages: ", "touched: ", "heard: ", "heard: {}", "messages: [{says: []}]", "episodes: [{ladder: }]"]
+    + [f"runs: [{{state: shadow, {key}: }}]" for key in ("items", "says", "numbers", "refused_by", "target")]
+    + [f"runs: [{{state: shadow, {key}: {{}}}}]" for key in ("says", "numbers")],
+)
+def test_expectation_that_compares_nothing_is_refused(play: Play, tmp_path: Path, expectation: str) -> None:
+    [found] = problems(play, tmp_path, GOOD.replace("[{at: 1s, runs: []}]", f"[{{at: 1s, {expectation}}}]"))
+    assert found.startswith("cases.yml:25: cases.1.expect.0.")
+    assert found.endswith(("write [] for an empty list, or remove it", "must not be empty")), found
 
 
 @pytest.mark.parametrize(
