@@ -117,7 +117,7 @@ async def _why_over(connection: AsyncConnection, context: Context, each: Acknowl
 async def _require_firing(connection: AsyncConnection, identifier: int) -> Episode:
     episode = await episodes.get_or_none(connection, identifier)
     if episode is None:
-        raise NoSuchEpisode(f"there is no episode {identifier}")
+        raise NoSuchEpisode(f"there is no episode {identifier}; `runbookctl episodes --all` lists them")
     if episode.ended_at is not None:
         raise WrongState(f"episode {identifier} ended at {_utc(episode.ended_at)}; there is nothing to acknowledge")
     if not episode.has_alerts:

@@ -76,7 +76,7 @@ async def read_incident(connection: AsyncConnection, context: Context, identifie
         NoSuchEpisode: there is none.
     """
     if (episode := await episodes.get_or_none(connection, identifier)) is None:
-        raise NoSuchEpisode(f"there is no episode {identifier}; `runbookctl runs` shows the numbers")
+        raise NoSuchEpisode(f"there is no episode {identifier}; `runbookctl episodes --all` lists them")
     now = context.clock.now()
     until = min(now, (episode.ended_at or now) + AFTERWARDS)
     tried = list(await runs.of_episode(connection, identifier))[-MAX_RUNS:]
