@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import LeaderContext
 from remediator.escalation.content import Content, Severity, from_stored
+from remediator.escalation.links import console_link
 from remediator.ledger import outbox, outbox_limit
 from remediator.ledger.outbox import Message
+from runbookd.inventory import Inventory
 
 MAX_MESSAGES = 20
 WINDOW = timedelta(minutes=10)
@@ -43,7 +45,7 @@ async def summarize(context: LeaderContext, contact: str) -> None:
         waiting = await outbox_limit.waiting(connection, contact)
         if not waiting:
             return
-        content = summary_of([from_stored(each.title, each.body) for each in waiting])
+        content = summary_of(context.inventory, [from_stored(each.title, each.body) for each in waiting])
         await outbox_limit.fold(connection, waiting, content.draft(), context.clock.now())
     log.warning("too many messages: sending a summary", contact=contact, messages=len(waiting))
 
@@ -52,7 +54,7 @@ async def _room(connection: AsyncConnection, contact: str, now: datetime) -> int
     return MAX_MESSAGES - await outbox_limit.count_active(connection, contact, now - WINDOW, now)
 
 
-def summary_of(contents: Sequence[Content]) -> Content:
+def summary_of(inventory: Inventory, contents: Sequence[Content]) -> Content:
     """Return one message instead of `contents`, the worst first."""
     worst_first = sorted(contents, key=lambda each: -each.severity.rank)
     counts = Counter(each.severity for each in worst_first)
@@ -65,5 +67,6 @@ def summary_of(contents: Sequence[Content]) -> Content:
         worst_first[0].severity if worst_first else Severity.INFO,
         facts=tuple(shown),
         advice=("what next: Too many messages at once mean one cause. Look for what they have in common.",),
+        links=console_link(inventory, "runs", "/runs"),
         more="runbookctl runs",
     )

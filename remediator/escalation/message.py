@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.context import Context
 from remediator.escalation.advice import what_next
 from remediator.escalation.content import Content, Severity
+from remediator.escalation.links import Links, console_link
 from remediator.ledger import audit, effects, runs, switches
 from remediator.ledger.effects import RunItem
 from remediator.ledger.episodes import Episode
@@ -111,16 +112,15 @@ async def end_message(
     )
 
 
-def console_links(inventory: Inventory, run: Run) -> Iterator[tuple[str, str]]:
-    """Yield the address of the run's page; of the page with its plan if it awaits an approval. A link never acts."""
-    if (origin := inventory.console.url) is not None:
-        awaits = run.state is RunState.AWAITING_APPROVAL
-        yield ("approve or reject", f"{origin}/approvals/{run.id}") if awaits else ("run", f"{origin}/runs/{run.id}")
+def link_to_run(inventory: Inventory, run: Run) -> Links:
+    """Return the link to the run's page; to the page with its plan if it awaits an approval."""
+    if run.state is RunState.AWAITING_APPROVAL:
+        return console_link(inventory, "approve or reject", f"/approvals/{run.id}")
+    return console_link(inventory, "run", f"/runs/{run.id}")
 
 
 def _links_of_end(context: Context, episode: Episode) -> Iterator[tuple[str, str]]:
-    if (origin := context.inventory.console.url) is not None:
-        yield "episode", f"{origin}/episodes/{episode.id}"
+    yield from console_link(context.inventory, "episode", f"/episodes/{episode.id}")
     yield from (each for each in _stack_links(context, episode) if each[1] != _NO_LINK)
 
 
@@ -154,7 +154,7 @@ async def _with_details(
         ),
         advice=(f"what next: {what_next(run)}", *breaker_lines, *_in_hand(context, episode), *ended),
         links=(
-            *console_links(context.inventory, run),
+            *link_to_run(context.inventory, run),
             *_stack_links(context, episode),
         ),
         plan=tuple(_plan_lines(run, await effects.items(connection, run.id))),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context, LeaderContext
 from remediator.escalation.content import Content, Severity
+from remediator.escalation.links import console_link
 from remediator.ledger import acknowledgements, episodes, outbox
 from remediator.ledger.acknowledgements import Acknowledgement
 from remediator.ledger.episodes import Episode
@@ -67,12 +68,13 @@ def _message(
     stack, priority = incident[0].stack, min(each.priority for each in incident)
     settings = context.inventory.stacks[stack]
     lasted = format_duration(timedelta(minutes=int(duration.total_seconds()) // 60))
+    links = ("runbook", settings.runbook_url), ("dashboard", settings.dashboard_url)
     return Content(
         f"[{stack}] an update is due: {priority} for {lasted}",
         Severity.WARNING,
         facts=tuple(_facts(incident, in_hand, context.clock.now())),
         advice=(reminder.text or "Post an update: what is broken, what you do, when the next update comes.",),
-        links=(("runbook", settings.runbook_url), ("dashboard", settings.dashboard_url)),
+        links=(*console_link(context.inventory, "stack", f"/stacks/{stack}"), *(each for each in links if each[1])),
         more=f"runbookctl episodes --stack {stack}",
     )
 

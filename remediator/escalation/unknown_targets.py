@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from remediator.context import Context, LeaderContext
 from remediator.escalation.content import Content, Severity
+from remediator.escalation.links import console_link
 from remediator.escalation.policy import contacts_for
 from remediator.ledger import outbox, run_history
 from remediator.ledger.runs import Run
@@ -67,7 +68,7 @@ def _message(context: Context, stack: str, refused_runs: Sequence[Run]) -> Conte
         Severity.WARNING,
         facts=(*lines[:SHOWN_NAMES], *more),
         advice=("what next: Nothing was touched. Correct the alerts' labels, or the inventory.",),
-        links=(("runs", f"{origin}/runs?state=refused"),) if (origin := context.inventory.console.url) else (),
+        links=console_link(context.inventory, "runs", "/runs?state=refused"),
         more="runbookctl runs --state refused",
     )
 

@@ -11,6 +11,7 @@ import structlog
 
 from remediator.context import LeaderContext
 from remediator.escalation.content import Content, Severity
+from remediator.escalation.links import console_link
 from remediator.ledger import outbox
 from remediator.model.errors import LedgerUnavailable
 from remediator.reports.document import Cell, Document, Section
@@ -91,12 +92,11 @@ def weekly_message(inventory: Inventory, report: PeriodReport) -> Content:
     """Return the message: the first sentence, then the rows that matter most."""
     document, stack = document_of(report), report.period.stack
     query = {"since": "7d", **({"stack": stack} if stack else {})}
-    links = (("report", f"{inventory.console.url}/report?{urlencode(query)}"),) if inventory.console.url else ()
     return Content(
         f"{f'[{stack}] ' if stack else ''}the week until {report.period.until:%a %Y-%m-%d}: {_numbers(report)}",
         Severity.INFO,
         facts=(document.lead, *document.facts, *_rows(document), *_ready(report)),
-        links=links,
+        links=console_link(inventory, "report", f"/report?{urlencode(query)}"),
         more=shlex.join(["runbookctl", "report", "--since", "7d", *(["--stack", stack] if stack else [])]),
     )
 

@@ -10,6 +10,7 @@ from remediator.escalation.policy import contacts_for
 from remediator.ledger import outbox
 from remediator.ledger.outbox import step_key
 from remediator.ledger.schema import episode
+from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.escalation.receiver import (
     NotificationReceiver,
@@ -136,9 +137,10 @@ async def test_no_later_message_overtakes_an_unsent_summary(folder: Path, receiv
 
 def test_summary_begins_with_the_worst() -> None:
     contents = [Content(f"m{number}", severity) for number, severity in enumerate(Severity)] * 20
-    summary = summary_of(contents)
+    summary = summary_of(Inventory.model_validate({"console": {"url": "https://runbookd.example"}}), contents)
     assert summary.title == "100 more messages: 20 critical, 20 error, 20 warning, 20 info, 20 ok"
     assert summary.severity is Severity.CRITICAL
+    assert summary.links == (("runs", "https://runbookd.example/runs"),)
     assert [fact.split(":")[0] for fact in summary.facts[::20]] == ["critical", "error", "… and 60 more"]
 
 

@@ -19,6 +19,7 @@ EVERY_HALF_HOUR = {"every": "30m", "contacts": ["incidents"], "text": "Post an u
 def inventory(**reminders: Any) -> Inventory:
     return Inventory.model_validate(
         {
+            "console": {"url": "https://runbookd.example"},
             "contacts": {"oncall": {"url": "json://127.0.0.1:9"}, "incidents": {"url": "json://127.0.0.1:9"}},
             "stacks": {
                 "shop": {
@@ -69,6 +70,7 @@ async def test_reminder_goes_on_while_acknowledged_and_says_who_has_it(incident:
     [row] = [row for row in await incident.notifications() if row.contact == "incidents"]
     assert "FolderFull on shop/postgres/main since 2026-03-01 11:59 UTC: mia has it in hand (failing over)" in row.body
     assert "Post an update on the status page." in row.body
+    assert '"links": [["stack", "https://runbookd.example/stacks/shop"]]' in row.body
 
 
 async def test_reminder_is_not_repeated_after_a_restart(incident: EngineHarness) -> None:
