@@ -43,6 +43,7 @@ from tests.unit.remediator.payloads import delivery
 FAR_BEYOND = 10**9
 MAX_ROUNDS = 40
 LEASE = timedelta(seconds=1)  # which a killed process keeps
+LEASE_TO_THE_END = timedelta(minutes=1)  # of a process that lives: even a busy machine renews it in time
 EFFECT = timedelta(seconds=1)  # for which its effect may go on
 STARTS = "2026-03-01T12:00:00Z"
 
@@ -159,9 +160,9 @@ class CrashingPostgresLedger(Crashing, PostgresLedger):
             yield self
 
 
-def crashing_ledger(url: str) -> CrashingSqliteLedger | CrashingPostgresLedger:
+def crashing_ledger(url: str, lease: timedelta = LEASE) -> CrashingSqliteLedger | CrashingPostgresLedger:
     address = postgres_address(url)
-    return CrashingSqliteLedger(url) if address is None else CrashingPostgresLedger(address, LEASE)
+    return CrashingSqliteLedger(url) if address is None else CrashingPostgresLedger(address, lease)
 
 
 async def _newest(connection: AsyncConnection) -> int:
@@ -188,7 +189,7 @@ async def run_life(folder: Path, url: str, scenario: Scenario, life: int, die_at
     points = CrashPoints(folder / "points", die_at)
     points.log(f"life {life}")
     clock = ManualClock(START + life * timedelta(minutes=10))
-    replica = crashing_ledger(url)
+    replica = crashing_ledger(url, LEASE_TO_THE_END if die_at == FAR_BEYOND else LEASE)
     replica.points = points
     files = CrashingFolderRemediation(folder / "files", timeout=EFFECT, points=points, **scenario.faults)
     async with replica.open(), leading(replica) as ledger:

@@ -1,5 +1,6 @@
 """Each bound stops a real run, by the facts of the ledger, the inventory and Alertmanager."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -309,7 +310,7 @@ async def test_active_run_of_an_ended_episode_keeps_its_target(folder: Path) -> 
             await harness.deliver(starts=harness.clock.now().isoformat())
             for _ in range(2):
                 await harness.engine.tick()
-            await harness.engine._drive_tasks[2]
+            await asyncio.gather(*(task for run, task in harness.engine._drive_tasks.items() if run == 2))
 
         harness.files.before = end_and_fire_again
         await fire(harness)

@@ -29,7 +29,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 def run(*argv: str, **extra: str) -> tuple[int, str, str]:
     program = [venv_program("runbook-exporter"), *argv]
-    result = subprocess.run(program, env=environment(**extra), cwd=ROOT, capture_output=True, text=True, timeout=30)
+    result = subprocess.run(program, env=environment(**extra), cwd=ROOT, capture_output=True, text=True, timeout=120)
     return result.returncode, result.stdout, result.stderr
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from remediator.escalation.attachments import Attachments
-from remediator.escalation.contact_threads import threads_of
+from remediator.escalation.contact_threads import ContactThreads
 from remediator.escalation.content import Content, Severity
 from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import send_due, send_until
@@ -107,7 +107,7 @@ async def test_contact_whose_answers_never_end_delays_no_other(
     """All threads of the slow contact are busy for ever; the other one's messages arrive all the same."""
     monkeypatch.setattr("remediator.escalation.contact.SEND_SECONDS", 1.0)
     monkeypatch.setattr("remediator.escalation.contact_threads.THREADS", 4)
-    threads_of.cache_clear()
+    monkeypatch.setattr("remediator.escalation.contact.threads_of", cache(ContactThreads))  # and no later test's
     receiver.trickles = "oncall"
     many = 12
     async with harness_with_receiver(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as harness:

@@ -400,6 +400,6 @@ async def test_command_of_the_permanent_fix_deletes_what_a_run_would(logs: Path,
     plan = await STEPS.plan_of(made)
     assert plan.found == 2
     command = ["bash", "-ec", STEPS.fix_of(made, *plan.items).snippet]
-    await asyncio.to_thread(subprocess.run, command, check=True, timeout=10)
+    await asyncio.to_thread(subprocess.run, command, check=True, timeout=120)
     assert in_folder(logs) == {"app.log", "-rf.log", "audit.log", "notes.txt"}
     assert (await STEPS.plan_of(made)).found == 0

@@ -59,7 +59,7 @@ class Pm2:
     def run(self, *arguments: str, **environment: str) -> str:
         command = ["pm2", *arguments]
         variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PM2_HOME": str(self.folder), **environment}
-        result = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=30, check=False)
+        result = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 

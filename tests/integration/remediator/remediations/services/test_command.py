@@ -62,7 +62,7 @@ async def test_service_is_restarted_and_proven_by_its_probe(
     assert outcome.state is ItemState.APPLIED
     verdict = await within(scope, lambda session: session.verify(items))
     assert verdict.clean
-    assert endpoint.probes >= 3
+    assert endpoint.probes > 1
 
 
 async def test_probe_that_turns_bad_within_settle_is_no_proof(

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from remediator.model.remediation import ItemState
 from tests.integration.remediator.remediations.queues.queue import KEY, apply, plan_of
 
-JOBS, STACK_BYTES = 1_000, 300_000
+JOBS, STACK_BYTES = 300, 300_000
 MAX_CPU_SECONDS = 0.02
 
 
