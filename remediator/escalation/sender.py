@@ -21,20 +21,28 @@ from remediator.model.errors import LedgerUnavailable
 from remediator.shutdown import ShutdownSignal
 
 ROUND_SECONDS = 1.0
+LAST_SECONDS = 5.0  # for contacts to answer at a stop; the next leader waits for it
 ROUNDS_PER_ESCALATION = 5  # steps are minutes apart, and querying them costs more than querying messages
 log = structlog.get_logger(__name__)
 
 
 async def send_until(shutdown: ShutdownSignal, context: LeaderContext) -> None:
-    """Send due messages until shutdown; a contact that does not answer delays no other."""
+    """Send due messages until shutdown; a contact that does not answer delays no other, and no stop for long."""
     attachments = Attachments(context)
     _warn_of_unusable_addresses(context)
+    rounds: set[asyncio.Task[None]] = set()
     async with asyncio.TaskGroup() as tasks:
         for number in count():
             if shutdown.is_set():
-                return
-            tasks.create_task(_run_round(context, attachments, escalates=number % ROUNDS_PER_ESCALATION == 0))
+                break
+            escalates = number % ROUNDS_PER_ESCALATION == 0
+            rounds.add(tasks.create_task(_run_round(context, attachments, escalates=escalates)))
             await shutdown.sleep(ROUND_SECONDS)
+            rounds = {each for each in rounds if not each.done()}
+        if rounds:
+            await asyncio.wait(rounds, timeout=LAST_SECONDS)
+        for each in rounds:  # what a contact has not answered is sent again after the next start
+            each.cancel()
 
 
 def _warn_of_unusable_addresses(context: Context) -> None:
@@ -95,19 +103,21 @@ async def _settle(context: LeaderContext, message: Message, answer: Answer) -> N
 
 
 async def _readdress(context: LeaderContext, message: Message) -> bool:
-    """Redirect the message of a removed contact to the immediate steps, if there are any."""
-    if message.episode is None:
-        return False
+    """Redirect the message of a removed contact to the immediate steps, if there are any.
+
+    Reports, reminders and announcements are not redirected: the contacts that the inventory names get their own.
+    """
+    is_for_others = message.episode is not None or outbox.is_a_summary(message.key)
     async with context.ledger.write() as connection:
-        episode, now = await episodes.get(connection, message.episode), context.clock.now()
-        replacements = contacts_for(context.inventory, episode.stack, None)
+        episode = None if message.episode is None else await episodes.get(connection, message.episode)
+        stack = "" if episode is None else episode.stack
+        replacements = contacts_for(context.inventory, stack, None) if is_for_others else ()
         if replacements:
-            draft = from_stored(message.title, message.body).draft()
-            await outbox.enqueue(connection, episode.id, message.key, replacements, draft, now)
-            await outbox.drop(connection, message.id)
-            log.warning(
-                "contact is not in the inventory: notifying others",
-                contact=message.contact,
-                instead=", ".join(replacements),
-            )
-    return bool(replacements)
+            draft, now = from_stored(message.title, message.body).draft(), context.clock.now()
+            await outbox.enqueue(connection, message.episode, message.key, replacements, draft, now)
+        elif is_for_others:
+            return False
+        await outbox.drop(connection, message.id)
+    instead = ", ".join(replacements) or "nobody"
+    log.warning("contact is not in the inventory", contact=message.contact, title=message.title, notified=instead)
+    return True

@@ -168,6 +168,11 @@ async def last_reminder_at(connection: AsyncConnection, stack: str, name: str) -
     return at
 
 
+def is_a_summary(key: str) -> bool:
+    """Return whether the message reports others, which wait."""
+    return key.startswith(f"{_SUMMARY}/")
+
+
 def is_about_a_target(key: str) -> bool:
     """Return whether the message is about one target, which can be read."""
     others = (_SUMMARY, _UNKNOWN_TARGETS, _ANNOUNCEMENT, _ACKNOWLEDGEMENT, _REMINDER, _REPORT)

@@ -128,6 +128,33 @@ async def test_contact_whose_answers_never_end_delays_no_other(
         await becomes(partial(titles_after_a_round, "oncall"), many)
 
 
+async def test_contact_that_hangs_holds_up_no_stop_and_gets_its_message_from_the_next_leader(
+    folder: Path, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.escalation.sender.LAST_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.escalation.contact.SEND_SECONDS", 120.0)
+    receiver.hangs = "oncall"
+
+    async def has_called() -> bool:
+        return "oncall" in receiver.called
+
+    async with harness_with_receiver(folder, receiver) as harness:
+        harness.files.fill("a", "b")
+        await harness.deliver()
+        await harness.work()
+        stop = ShutdownSignal()
+        sending = asyncio.create_task(send_until(stop, harness.context))
+        await becomes(has_called, True)
+        stop.set()
+        try:
+            async with asyncio.timeout(30):
+                await sending
+        finally:
+            receiver.released.set()
+        async with harness.context.ledger.read() as connection:
+            assert await outbox.count_unsent(connection) == 1
+
+
 async def test_message_to_a_removed_contact_goes_to_the_immediate_steps(
     folder: Path, receiver: NotificationReceiver
 ) -> None:
@@ -148,5 +175,24 @@ async def test_message_to_a_removed_contact_goes_to_the_immediate_steps(
         assert [each[:2] for each in receiver.messages] == [
             ("leads", "[shop] clear_folder on shop/postgres/main: refused (max_items)")
         ]
+        async with later.context.ledger.read() as connection:
+            assert await outbox.count_unsent(connection) == 0
+
+
+@pytest.mark.parametrize(("key", "reached"), [("summary/1-2", ["leads"]), ("report/weekly/2026-W10", [])])
+async def test_message_about_no_episode_to_a_removed_contact_does_not_stay_undelivered(
+    folder: Path, receiver: NotificationReceiver, key: str, reached: list[str]
+) -> None:
+    """A report is dropped, as the contacts that the inventory names have their own."""
+    async with harness_with_receiver(folder, receiver) as harness:
+        async with harness.context.ledger.write() as connection:
+            draft = Content("a title", Severity.INFO).draft()
+            await outbox.enqueue(connection, None, key, ["former"], draft, harness.clock.now())
+        contacts = {"leads": harness.context.inventory.contacts["leads"]}
+        changed = harness.context.inventory.model_copy(update={"contacts": contacts})
+        later = EngineHarness(replace(harness.context, inventory=changed), harness.files, harness.clock)
+        for _ in range(2):
+            await send_notifications(later)
+        assert receiver.contacts() == reached
         async with later.context.ledger.read() as connection:
             assert await outbox.count_unsent(connection) == 0
