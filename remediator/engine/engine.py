@@ -22,7 +22,7 @@ from remediator.ledger.due_episodes import Candidate, candidates
 from remediator.ledger.runs import Run
 from remediator.model.clock import CLOCK_TOLERANCE
 from remediator.model.errors import LedgerUnavailable
-from remediator.model.run_state import ACTIVE, ENDED, RunState
+from remediator.model.run_state import ACTIVE, ENDED, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, resolve_target
 from remediator.runs.end_messages import notify_ends
 from remediator.runs.execution import record_shutdown
@@ -206,11 +206,14 @@ class Engine:
     def due_at(self, candidate: Candidate) -> datetime | None:
         """Return when a run is due: the first at once, the next after the cooldown; None if time alone makes none due.
 
-        A target that the inventory does not have gets one run, which records the refusal.
+        A target that the inventory does not have, or no longer has, gets one run, which records the refusal.
         """
         if candidate.finished_at is None or candidate.state is RunState.INTERRUPTED:
             return AT_ONCE
-        if self._has_been_read(candidate) or not self._is_known(candidate):
+        if not self._is_known(candidate):
+            is_recorded = candidate.state is RunState.REFUSED and candidate.reason == UNKNOWN_TARGET
+            return None if is_recorded else AT_ONCE
+        if self._has_been_read(candidate):
             return None
         if candidate.finished_at > self._context.clock.now() + CLOCK_TOLERANCE:
             return AT_ONCE  # the clock was set back: the bounds, which report it, decide

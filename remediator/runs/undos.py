@@ -129,8 +129,9 @@ async def _start_undo(connection: AsyncConnection, context: Context, due: DueUnd
     is_frozen = stack is not None and active_freeze(stack.freezes.items(), now) is not None
     if is_frozen or await pause_reason(connection, context, due.key.stack) is not None:
         return
-    is_open = await planned_undos.is_open(connection, due.run)
-    if not is_open or await runs.unfinished_of(connection, due.key) is not None:
+    # Its last try may have failed since, and has postponed it: two at once would open the breaker.
+    is_due = due in await planned_undos.due_undos(connection, now)
+    if not is_due or await runs.unfinished_of(connection, due.key) is not None:
         return
     episode = await episodes.open_for(connection, due.key) or await episodes.open_without_alerts(
         connection, due.key, now

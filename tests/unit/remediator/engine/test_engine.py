@@ -6,6 +6,7 @@ import pytest
 
 from remediator.ledger import audit
 from remediator.model.remediation import ItemState
+from remediator.runs.approval import approve
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -86,6 +87,28 @@ async def test_unknown_names_are_refused_and_recorded(harness: EngineHarness, la
     assert (run.state, run.reason) == ("refused", "unknown_target")
     assert reason in run.evidence["bounds"]["refused_by"]["unknown_target"]
     assert harness.files.open_count == 0
+
+
+@pytest.mark.parametrize("mode", ["auto", "approve"])
+async def test_alert_whose_target_was_renamed_is_refused_and_its_contacts_learn_of_it(folder: Path, mode: str) -> None:
+    async with engine_harness(folder, inventory(mode=mode)) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        if mode == "approve":
+            await approve(harness.context, (await harness.last_run()).id, "oncall")
+        shop = harness.context.inventory.stacks["shop"]
+        renamed = shop.model_copy(update={"postgres": {"primary": shop.postgres["main"]}})
+        harness.context.inventory = harness.context.inventory.model_copy(update={"stacks": {"shop": renamed}})
+        for _ in range(4):
+            await harness.work()
+            harness.clock.advance(minutes=5)
+            await harness.deliver()
+        reasons = [(run.state, run.reason) for run in await harness.runs()]
+        assert reasons[1:] == [("refused", "unknown_target")], "once"
+        assert (await harness.notification_titles())[-1] == (
+            "[shop] 1 alert names a target that the inventory does not have"
+        )
 
 
 async def test_one_unknown_alert_does_not_stop_the_others_of_its_delivery(harness: EngineHarness) -> None:

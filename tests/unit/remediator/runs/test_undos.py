@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from remediator.ledger import planned_undos
 from remediator.ledger.audit_verify import verify_trail
 from remediator.ledger.schema import audit as trail
 from remediator.model.errors import WrongState
@@ -155,6 +156,27 @@ async def test_failing_end_is_tried_again_until_the_breaker_opens_and_escalated(
         harness.clock.advance(hours=5)
         await harness.work()
         assert len(await harness.runs()) == count, "an operator closes the breaker and undoes it"
+
+
+async def test_end_that_fails_while_it_is_found_due_waits_for_its_next_try(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two failures at once would open the breaker."""
+    due_undos = planned_undos.due_undos
+
+    async def read_then_fail(*arguments: Any) -> Any:
+        found = await due_undos(*arguments)
+        monkeypatch.undo()
+        await harness.work()
+        return found
+
+    async with harness_of(folder, after_an_hour) as harness:
+        await start(harness)
+        harness.files.reachable = False
+        harness.clock.advance(hours=1)
+        monkeypatch.setattr(planned_undos, "due_undos", read_then_fail)
+        await start_due_undos(harness.context)
+        assert [run[:2] for run in await states(harness)][1:] == [("failed", "end")]
 
 
 async def test_end_refused_by_a_passing_bound_is_tried_again_and_escalated_once(folder: Path) -> None:
