@@ -31,10 +31,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class DueReport:
-    """A report that is due since `at`; `week` is that of its zone, as in 2026-W49."""
+    """A report that is due since `at`; `week` is that of its zone, as in 2026-W49.
+
+    It begins at `since`, the moment of the last one: a week is an hour shorter or longer where the clocks change.
+    """
 
     name: str
     settings: WeeklyReport
+    since: datetime
     at: datetime
     week: str
 
@@ -62,7 +66,7 @@ async def _queue(context: LeaderContext, due: DueReport) -> None:
         queued = await outbox.contacts_of(connection, due.key)
         if queued.issuperset(due.settings.contacts):
             return
-        report = await read_report(connection, context, WEEK, due.settings.stack, due.at)
+        report = await read_report(connection, context, due.at - due.since, due.settings.stack, due.at)
     message = weekly_message(context.inventory, report)
     async with context.ledger.write() as connection:
         now = context.clock.now()
@@ -76,16 +80,19 @@ def due_reports(inventory: Inventory, now: datetime) -> Iterator[DueReport]:
         day, at = _last_moment(settings, now)
         if now - at <= LATE:
             year, week, _ = day.isocalendar()
-            yield DueReport(name, settings, at, f"{year}-W{week:02}")
+            yield DueReport(name, settings, _moment_on(day - WEEK, settings), at, f"{year}-W{week:02}")
 
 
 def _last_moment(settings: WeeklyReport, now: datetime) -> tuple[date, datetime]:
     """Return the last moment of the report, with its day; a time that the clocks skip comes an hour later."""
-    zone = ZoneInfo(settings.zone)
-    today = now.astimezone(zone).date()
+    today = now.astimezone(ZoneInfo(settings.zone)).date()
     days = (today - timedelta(days=ago) for ago in range(8))
-    moments = ((day, datetime.combine(day, settings.at, tzinfo=zone).astimezone(UTC)) for day in days)
+    moments = ((day, _moment_on(day, settings)) for day in days)
     return next((day, at) for day, at in moments if _DAYS[day.weekday()] == settings.day and at <= now)
+
+
+def _moment_on(day: date, settings: WeeklyReport) -> datetime:
+    return datetime.combine(day, settings.at, tzinfo=ZoneInfo(settings.zone)).astimezone(UTC)
 
 
 def weekly_message(inventory: Inventory, report: PeriodReport) -> Content:

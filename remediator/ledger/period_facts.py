@@ -92,6 +92,14 @@ async def covered_since(connection: AsyncConnection, since: datetime, until: dat
     return max(found)
 
 
+async def known_since(connection: AsyncConnection) -> datetime | None:
+    """Return the moment of the ledger's first entry; None if it has none."""
+    first: datetime | None = (
+        await connection.execute(select(audit.c.at).order_by(audit.c.id).limit(1))
+    ).scalar_one_or_none()
+    return first
+
+
 async def ended_runs(
     connection: AsyncConnection, since: datetime, until: datetime, stack: str | None
 ) -> Sequence[EndedRun]:

@@ -21,11 +21,15 @@ APPROVAL = "approval"
 
 @dataclass(frozen=True)
 class Period:
-    """The period, of one stack or of all. `since` is later than `asked_since` if the ledger has too many rows."""
+    """The period, of one stack or of all. `since` is later than `asked_since` if the ledger has too many rows.
+
+    `known_since` is the moment of the ledger's first entry; None if it has none.
+    """
 
     since: datetime
     until: datetime
     asked_since: datetime
+    known_since: datetime | None
     stack: str | None = None
 
     @property

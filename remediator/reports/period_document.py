@@ -79,6 +79,10 @@ def span_words(period: Period) -> str:
 
 def _facts(period: Period) -> Iterator[str]:
     yield f"from {_moment(period.since)} to {_moment(period.until)}"
+    if period.known_since is None:
+        yield "The ledger has no entry yet."
+    elif period.known_since > period.since:
+        yield f"The first entry of the ledger is of {_moment(period.known_since)}: it knows nothing before."
     if period.is_cut:
         asked = format_duration(period.until - period.asked_since)
         yield f"It was asked for {asked}, but so much has happened that it covers the newest part only."

@@ -115,7 +115,8 @@ async def read_report(
     """
     end = until or context.clock.now()
     covered = await period_facts.covered_since(connection, end - since, end)
-    facts = await _read_facts(connection, context, Period(covered, end, end - since, stack))
+    period = Period(covered, end, end - since, await period_facts.known_since(connection), stack)
+    facts = await _read_facts(connection, context, period)
     return PeriodReport(
         period=facts.period,
         written_at=context.clock.now(),

@@ -164,6 +164,15 @@ def test_moment_is_in_the_zone_of_the_report(zone: str, now: str, due: str | Non
     assert [each.at for each in found] == ([datetime.fromisoformat(due)] if due else [])
 
 
+@pytest.mark.parametrize("now", ["2026-03-30T12:00:00Z", "2026-10-26T12:00:00Z"])
+def test_week_in_which_the_clocks_change_begins_where_the_last_one_ended(now: str) -> None:
+    reports, at = with_reports(weekly={**MONDAY, "zone": "Europe/Berlin"}), datetime.fromisoformat(now)
+    [last] = due_reports(reports, at - timedelta(days=7))
+    [due] = due_reports(reports, at)
+    assert due.since == last.at
+    assert due.at - due.since in (timedelta(hours=167), timedelta(hours=169))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

@@ -62,6 +62,7 @@ async def test_empty_ledger_has_a_report(week: Week) -> None:
         "In 7 days runbookd did nothing; no alerts went away without it; none were refused."
     )
     assert "No run waited for anything." in as_text(document_of(report))
+    assert "The ledger has no entry yet." in document_of(report).facts
     assert [each.remediation for each in report.readiness] == ["clear_folder"] * 3
 
 
