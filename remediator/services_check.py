@@ -8,6 +8,8 @@ from runbookd.service import ConfigFinding
 
 _REFUSED = "is refused: {}; remove it, see docs/reference/never.md"
 _SERVER = "the name is that of a database server, whose restart is for people"
+NAME_KEYS = ("name", "unit", "service", "container")
+"""The keys by which the managers know a service."""
 
 
 def service_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
@@ -24,8 +26,7 @@ def service_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
 
 
 def _names(service: ServiceTarget) -> Iterator[tuple[str, str]]:
-    """Yield the names that the manager knows the service by."""
-    for key in ("name", "unit", "service", "container"):
+    for key in NAME_KEYS:
         value = getattr(getattr(service, service.manager), key, None)
         if value is not None:
             yield key, value

@@ -1,12 +1,12 @@
 """`--config.check` refuses services that are database servers, and commands that no inventory may have."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from remediator.clients.services import MANAGERS
-from remediator.services_check import service_findings
-from runbookd.inventory import Inventory
+from remediator.services_check import NAME_KEYS, service_findings
+from runbookd.inventory import Inventory, ServiceTarget, annotations_by_key
 from runbookd.inventory.services import manager_names
 
 
@@ -17,6 +17,12 @@ def found(service: dict[str, Any]) -> list[tuple[str, str]]:
 
 def test_every_manager_of_the_inventory_has_its_code() -> None:
     assert set(MANAGERS) == set(manager_names()), "add it to MANAGERS in remediator/clients/services/__init__.py"
+
+
+@pytest.mark.parametrize("manager", sorted(set(manager_names()) - {"command"}))
+def test_every_manager_has_a_key_whose_name_is_checked(manager: str) -> None:
+    block, _ = get_args(annotations_by_key(ServiceTarget)[manager])
+    assert annotations_by_key(block).keys() & set(NAME_KEYS), "add it to NAME_KEYS in remediator/services_check.py"
 
 
 @pytest.mark.parametrize(
