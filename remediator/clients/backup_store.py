@@ -5,6 +5,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ FUTURE_TOLERANCE = timedelta(hours=1)
 MAX_SINGLE_PUT = 4 * 1024**3
 PART_BYTES = 64 * 1024**2
 CHUNK_BYTES = 1024**2
+MARKER_MODE = 0o644  # the exporter reads it, as another user; the backup keeps the mode that the umask gives
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ class BackupFolder:
         """Write the proof beside the backup, replacing an older one of the same kind."""
         name = marker_name(marker.backup, marker.proof)
         await obstore.put_async(self.store, name, marker.as_json(), use_multipart=False)
+        if isinstance(self.store, LocalStore):
+            _let_others_read(Path(str(self.store.prefix)) / name)
 
     async def read_marker(self, backup: BackupObject, proof: ProofKind) -> Marker | None:
         """Return the marker of `backup`; None if there is none, or if it is about other content."""
@@ -179,6 +183,11 @@ class BackupFolder:
     async def remove(self, name: str) -> None:
         """Delete the object."""
         await obstore.delete_async(self.store, name)
+
+
+def _let_others_read(marker: Path) -> None:
+    with suppress(OSError):  # a file system without modes
+        marker.chmod(MARKER_MODE)
 
 
 def _map_file(file: Path) -> memoryview:

@@ -30,13 +30,20 @@ async def _check_writing(stack: Stack, name: str) -> list[Finding]:
     except TargetUnreachable:  # its options are unusable, or readable by the remediator only
         return []
     except STORAGE_ERRORS as error:
-        return [
-            Finding(
-                f"the remediator cannot write to the folder: {describe(error)}",
-                f"allow the credentials in admin_options_file to write {PROBE} and backups",
-            )
-        ]
+        return [_writing_finding(describe(error), is_local=stack.backups[name].local_folder is not None)]
     return [] if conditional or _has_time_of_day(stack.backups[name].pattern) else [_replacing_finding(name)]
+
+
+def _writing_finding(problem: str, *, is_local: bool) -> Finding:
+    if is_local:
+        return Finding(
+            f"this user cannot write to the folder: {problem}",
+            "run doctor as the remediator's user; if that user cannot write either, give it the folder (chown)",
+        )
+    return Finding(
+        f"the remediator cannot write to the folder: {problem}",
+        f"allow the credentials in admin_options_file to write {PROBE} and backups",
+    )
 
 
 def _has_time_of_day(pattern: str) -> bool:

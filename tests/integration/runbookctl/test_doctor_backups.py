@@ -66,6 +66,20 @@ async def test_folder_of_a_dump_is_probed(
     assert SECRET not in str(findings)
 
 
+async def test_local_folder_that_this_user_cannot_write_to_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def denied(_store: Any) -> bool:  # root may write everywhere
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(backups, "refuses_to_replace", denied)
+    nightly = {"url": f"file://{tmp_path}", "pattern": DAILY, "dump": {}}
+    findings = await backups.check(Stack.model_validate({"backups": {"nightly": nightly}}), "nightly")
+    [finding] = [each for each in findings if "write" in each.problem]
+    assert finding.problem.startswith("this user cannot write to the folder: ")
+    assert "as the remediator's user" in finding.repair
+
+
 async def test_folder_without_a_dump_is_not_written_to(bucket: Any, tmp_path: Path) -> None:
     requests: list[str] = []
     options_file = tmp_path / "options.yml"

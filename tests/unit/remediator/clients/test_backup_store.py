@@ -1,16 +1,19 @@
 """The newest backups are found without listing all, in a generated S3 listing and in obstore's memory store."""
 
+import os
+import stat
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import obstore
 import pytest
 from aiohttp import web
-from obstore.store import MemoryStore, S3Store
+from obstore.store import LocalStore, MemoryStore, S3Store
 
 from benchmarks.many_keys import PATTERN, ManyKeys
 from remediator.clients.backup_store import MIN_BACKUPS, BackupFolder
-from runbookd.inventory import BackupNames
+from runbookd.inventory import BackupNames, Check, Marker, ProofKind
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMES = BackupNames(PATTERN, ZoneInfo("UTC"))
@@ -51,3 +54,21 @@ async def test_backup_is_returned_by_name_or_none() -> None:
     [listed] = await folder.list_newest(NOW)
     assert await folder.get(name) == listed
     assert await folder.get(NAMES.name_at(NOW - DAY)) is None
+
+
+async def test_marker_in_a_local_folder_is_for_the_exporters_user_and_the_backup_is_not(tmp_path: Path) -> None:
+    before = os.umask(0o077)  # that of the remediator's service
+    try:
+        folder = BackupFolder(LocalStore(str(tmp_path)), NAMES)
+        name = NAMES.name_at(NOW)
+        await obstore.put_async(folder.store, name, b"dump")
+        await folder.write_marker(
+            Marker(proof=ProofKind.VERIFIED, backup=name, size=4, at=NOW, checks=frozenset({Check.END}))
+        )
+    finally:
+        os.umask(before)
+    assert _modes(tmp_path) == {name: 0o600, f"{name}.verified.json": 0o644}
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
