@@ -10,7 +10,7 @@ from pathlib import Path
 from exporter.collectors import COLLECTORS
 from exporter.scheduling.outcome import failure_of
 from runbookctl.accounts import alertmanager_account
-from runbookctl.doctor import backups, folders, postgres, reading, redis, secret_files, services
+from runbookctl.doctor import alertmanager, backups, folders, postgres, reading, redis, secret_files, services
 from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack
 
@@ -26,9 +26,9 @@ __all__ = ["Finding", "Report", "examine"]
 
 
 async def examine(inventory: Inventory, stacks: frozenset[str], tokens: Sequence[Path] = ()) -> list[Report]:
-    """Check all targets of these stacks concurrently, and the files of secrets with the webhook's `tokens`.
+    """Check all targets of these stacks concurrently, then Alertmanager and the files of secrets.
 
-    A failing target becomes a finding.
+    A failing target becomes a finding. `tokens` are files of the webhook's tokens.
     """
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -43,7 +43,8 @@ async def examine(inventory: Inventory, stacks: frozenset[str], tokens: Sequence
             for kind in OWN_CHECKS
             for name in getattr(stack, kind)
         ]
-    return [*(task.result() for task in tasks), *_file_reports(inventory, tokens)]
+    of_alertmanager = await alertmanager.reports(inventory)
+    return [*(task.result() for task in tasks), *of_alertmanager, *_file_reports(inventory, tokens)]
 
 
 def _file_reports(inventory: Inventory, tokens: Sequence[Path]) -> Iterator[Report]:

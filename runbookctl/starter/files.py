@@ -29,7 +29,9 @@ COPIES = {
     "grafana/provisioning": (),
 }
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_PLACE = re.compile(r"[\w.-]+:\d{1,5}")
 _PATH = re.compile(r"[A-Za-z0-9._+@/-]+")
+_ALERTMANAGER = "127.0.0.1:9093"  # in each text that names one
 _templates = Environment(
     loader=PackageLoader("runbookctl.starter"),
     undefined=StrictUndefined,
@@ -47,12 +49,14 @@ class Starter:
     redis: RedisPlace | None
     runbook: Runbook | None = None
     modes: Modes = "shadow"
+    alertmanager: str = _ALERTMANAGER
 
     def texts(self, folder: Path) -> Mapping[str, str]:
         """Return the text of each file."""
         own = self._own_texts(folder) if self.runbook is None else runbook_set(self.runbook, self.stack, self.modes)
         texts = {**own, README: self._render(README, folder)}
-        return {name: text.replace("/etc/runbookd", str(folder)) for name, text in texts.items()}
+        placed = {name: text.replace("/etc/runbookd", str(folder)) for name, text in texts.items()}
+        return {name: text.replace(_ALERTMANAGER, self.alertmanager) for name, text in placed.items()}
 
     def secret_files(self) -> Mapping[str, str]:
         """Return the text of each file in `secrets`."""
@@ -97,6 +101,12 @@ def check_stack(name: str) -> None:
         raise InitError(
             f"--stack {name!r} is not a valid name: use lower-case letters, digits and single underscores (my_shop)"
         )
+
+
+def check_alertmanager(place: str) -> None:
+    """Refuse what is not HOST:PORT. Raises InitError."""
+    if not _PLACE.fullmatch(place) or not 0 < int(place.rpartition(":")[2]) < 65_536:
+        raise InitError("--alertmanager: write it as HOST:PORT, such as 127.0.0.1:9093")
 
 
 def _check_path(folder: Path) -> None:

@@ -177,6 +177,8 @@ def test_modes_of_a_set_are_shadow_unless_the_runbooks_are_asked_for(tmp_path: P
         (("--stack", "My-Shop"), "--stack 'My-Shop' is not a valid name: use lower-case"),
         (("--postgres", "db:99999/x"), "--postgres: write it as HOST:PORT/DATABASE"),
         (("--redis", "cache:0"), "--redis: write it as HOST:PORT"),
+        (("--alertmanager", "http://am:9093"), "--alertmanager: write it as HOST:PORT"),
+        (("--alertmanager", "am:0"), "--alertmanager: write it as HOST:PORT"),
         (("--postgres", "postgresql://u:hunter2@db/x"), "--postgres: write it as HOST:PORT/DATABASE"),
         (("--stack", "My Shop"), "--stack 'My Shop' is not a valid name"),
         (("--redis", "redis://:hunter2@cache"), "--redis: write it as HOST:PORT"),
@@ -238,6 +240,17 @@ def test_printed_commands_reach_the_named_servers(
 ) -> None:
     printed = init(tmp_path / "new", *options)
     assert [command for command in commands if command not in printed] == []
+
+
+@pytest.mark.parametrize("options", [(), ("--runbook", "pmcrm")])
+def test_alertmanager_is_the_named_one_in_every_file(tmp_path: Path, options: tuple[str, ...]) -> None:
+    init(tmp_path / "new", "--alertmanager", "alerts.example:9999", *options)
+    settings = loaded(tmp_path / "new").alertmanager
+    assert settings is not None
+    assert settings.url_secret().read() == "http://alerts.example:9999"
+    alerting = read(tmp_path / "new/prometheus.yml")["alerting"]
+    assert alerting == {"alertmanagers": [{"static_configs": [{"targets": ["alerts.example:9999"]}]}]}
+    assert not [name for name, text in texts(tmp_path / "new").items() if "127.0.0.1:9093" in text]
 
 
 def test_places_are_parsed() -> None:
