@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 from remediator.simulation.faults import SimulationFailed
@@ -132,7 +131,7 @@ async def _read_prometheus(
 ) -> Past:
     recorded = read_export(options.plans).plans if options.plans is not None else {}
     async with open_prometheus(access) as prometheus:
-        coverage = await read_coverage(prometheus, period.since, period.until)
+        covered = await read_coverage(prometheus, period.since, period.until)
         history = await read_alerts(prometheus, period.since, period.until, period.step, mappings)
         measured = await read_sizes(prometheus, history, period.step)
         left_out = await left_out_notes(prometheus, period.since, period.until, mappings)
@@ -140,6 +139,5 @@ async def _read_prometheus(
         notes += [f"Prometheus warns, so its past may be incomplete: {each}" for each in prometheus.warnings]
     sizes = Sizes(measured.found, measured.population, recorded)
     firings = sum(len(each.spans) for each in history.alerts)
-    covered = min(coverage.total, period.until - period.since) if coverage.spans else timedelta()
     source = Source(f"Prometheus at {prometheus.shown}", period.since, period.until, covered, notes, firings)
     return Past(history, sizes, source)

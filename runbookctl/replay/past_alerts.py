@@ -43,18 +43,6 @@ class AlertMapping:
         return f" for the queue {self.labels['queue']}" if "queue" in self.labels else ""
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """The times in which Prometheus has samples of anything, oldest first."""
-
-    spans: Sequence[Span]
-
-    @property
-    def total(self) -> timedelta:
-        """How much time they are together."""
-        return sum(((span.end - span.start) for span in self.spans if span.end is not None), timedelta())
-
-
 @dataclass
 class _Firing:
     """The spans of one series while its pages are read."""
@@ -138,21 +126,21 @@ async def left_out_notes(
     return []
 
 
-async def read_coverage(prometheus: PastPrometheus, since: datetime, until: datetime) -> Coverage:
-    """Return when Prometheus has samples of `up`, which it writes itself.
+async def read_coverage(prometheus: PastPrometheus, since: datetime, until: datetime) -> timedelta:
+    """Return for how much of the time Prometheus has samples of `up`, which it writes itself.
+
+    A query answers with a sample of the five minutes before, so that each answer stands for one step.
 
     Raises:
         NoPast: it has none.
     """
-    firing, step = _Firing(), COVERAGE_STEP
-    async for page in prometheus.pages("count(up)", since, until, step):
-        for series in page:
-            for seconds, _ in series.samples:
-                firing.add(seconds, step.total_seconds())
-    if not firing.spans:
+    answers = 0
+    async for page in prometheus.pages("count(up)", since, until, COVERAGE_STEP):
+        answers += sum(len(series.samples) for series in page)
+    if not answers:
         nothing = f"Prometheus at {prometheus.shown} has no samples between {_between(since, until)}"
         raise NoPast(f"{nothing}; check --since and --until")
-    return Coverage(_spans(firing, since, until, keeps_end=True))
+    return min(answers * COVERAGE_STEP, until - since)
 
 
 async def _read(
@@ -183,10 +171,10 @@ def _add_series(
         each.add(seconds, step.total_seconds())
 
 
-def _spans(firing: _Firing, since: datetime, until: datetime, *, keeps_end: bool = False) -> list[Span]:
+def _spans(firing: _Firing, since: datetime, until: datetime) -> list[Span]:
     """Return the spans as moments; what still fires at the end of the history has no end."""
     spans = [(max(moment_of(start), since), moment_of(end)) for start, end in firing.spans]
-    return [Span(start, min(end, until) if keeps_end or end < until else None) for start, end in spans]
+    return [Span(start, end if end < until else None) for start, end in spans]
 
 
 def _require_bounded(series: int, since: datetime, until: datetime, step: timedelta) -> None:

@@ -1,5 +1,6 @@
 """`replay` of a real Prometheus with a past of two days: firings, sizes, thresholds, coverage, and what goes wrong."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typer.testing import CliRunner, Result
 
 from demo.servers.prometheus import PrometheusServer
 from runbookctl.main import app
+from runbookctl.replay.past_alerts import read_coverage
+from runbookctl.replay.prometheus import Access, open_prometheus
 from tests.integration.runbookctl.past import WrittenPast, prometheus_with
 
 UNTIL = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
@@ -111,6 +114,15 @@ def test_the_report_says_how_much_of_the_time_has_data_and_which_thresholds_chan
     assert "  terminate_idle_transactions on /postgres/main" in result.output
     assert "would have acted 2 times in 3 episodes: 2 first runs, no repetitions" in result.output
     assert f"refused by max_items: once ({at(40):%Y-%m-%d %H:%M})" in result.output
+
+
+def test_a_past_of_minutes_counts_as_data(prometheus: PrometheusServer) -> None:
+    async def covered(until: datetime) -> timedelta:
+        async with open_prometheus(Access(prometheus.url)) as source:
+            return await read_coverage(source, SINCE, until)
+
+    assert asyncio.run(covered(at(12) + timedelta(minutes=4))) == timedelta(minutes=5)
+    assert asyncio.run(covered(at(13))) == timedelta(hours=1, minutes=5)
 
 
 def test_a_changed_setting_is_shown_beside_the_present_one(prometheus: PrometheusServer, inventory: Path) -> None:
