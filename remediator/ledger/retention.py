@@ -116,10 +116,9 @@ async def _delete_messages(connection: AsyncConnection, now: datetime) -> int:
 
 
 async def _delete_alert_records(connection: AsyncConnection, now: datetime) -> int:
-    """Delete resolutions and storms, but not the last storm: its cooldown may exceed a day."""
-    limit = {"before": now - RESOLUTION_RETENTION}
-    await connection.execute(_STORMS, limit)
-    return (await connection.execute(_RESOLUTIONS, limit)).rowcount
+    """Delete resolutions and storms, which a replay counts; but not the last storm: its cooldown may be long."""
+    await connection.execute(_STORMS, {"before": now - RECORD_RETENTION})
+    return (await connection.execute(_RESOLUTIONS, {"before": now - RESOLUTION_RETENTION})).rowcount
 
 
 async def _delete_questions(connection: AsyncConnection, now: datetime) -> int:

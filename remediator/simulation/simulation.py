@@ -64,6 +64,7 @@ class Simulation:
         self._with_messages = with_messages
         self.engine: Engine | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._waits_for_ledger = False
         self.alertmanager = SimulatedAlertmanager(clock, self.deliver, context.repeat_interval)
 
     async def advance(self, span: timedelta) -> None:
@@ -93,7 +94,9 @@ class Simulation:
             async with self.ledger.write() as connection:
                 await withdraw_approvals(connection, self.context, "remediator")
         except LedgerUnavailable:
-            return  # as the daemon, which does not start without its ledger
+            self._waits_for_ledger = True  # as the daemon, which its service manager starts again and again
+            return
+        self._waits_for_ledger = False
         engine = (
             Engine(self.context, self._idle_seconds) if self._with_messages else QuickEngine(self.context, self.ledger)
         )
@@ -104,7 +107,7 @@ class Simulation:
 
     async def crash(self) -> None:
         """Kill the remediator here and now; only what the ledger holds survives."""
-        engine, self.engine = self.engine, None
+        engine, self.engine, self._waits_for_ledger = self.engine, None, False
         if engine is not None:
             engine.kill()
         for task in self._tasks:
@@ -116,9 +119,11 @@ class Simulation:
         """Let the ledger be unavailable from now on: nothing is accepted, and nothing is done."""
         self.ledger.outage = reason
 
-    def end_outage(self) -> None:
-        """Let the ledger be available again."""
+    async def end_outage(self) -> None:
+        """Let the ledger be available again, and start the remediator if it could not be started without."""
         self.ledger.outage = None
+        if self._waits_for_ledger:
+            await self.start()
 
     async def pause(self, reason: str, stack: str | None = None, span: timedelta | None = None) -> None:
         """Pause a stack, or all, as an operator does."""

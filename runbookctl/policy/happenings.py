@@ -73,7 +73,7 @@ class Happenings:
             case Crash():
                 await self._simulation.start()
             case LedgerOut():
-                self._simulation.end_outage()
+                await self._simulation.end_outage()
             case AlertmanagerOut():
                 self._simulation.alertmanager.outage = None
 

@@ -135,6 +135,8 @@ def _comparison_lines(present: Summary, changed: Summary) -> Iterator[str]:
             yield f"  {'':<40}{'present':>10}{'changed':>10}"
             yield from _rows(before, after)
     yield f"  {'busiest hour of all':<40}{_runs(present.busiest_hour):>10}{_runs(changed.busiest_hour):>10}"
+    if present.storms or changed.storms:
+        yield f"  {'storms':<40}{len(present.storms):>10}{len(changed.storms):>10}"
 
 
 def _rows(before: RemediationSummary, after: RemediationSummary) -> Iterator[str]:

@@ -122,7 +122,8 @@ def read_deliveries(file: Path, period: Period, notes: Sequence[str] = ()) -> Pa
         raise RemediatorRefused(f"{file} has no deliveries within --since and --until; set a longer time")
     since = max(export.since, period.since)
     history = History(since, period.until, deliveries=deliveries)
-    source = Source(str(file), since, period.until, None, [UNKNOWN_PAST, *notes], deliveries=len(deliveries))
+    first = f"the first delivery is of {deliveries[0].received_at:%Y-%m-%d %H:%M} UTC; the file knows nothing before"
+    source = Source(str(file), since, period.until, None, [UNKNOWN_PAST, first, *notes], deliveries=len(deliveries))
     return Past(history, Sizes(recorded=export.plans), source)
 
 

@@ -1,6 +1,7 @@
 """Bad input to `replay`, and a Prometheus that is not what it should be, get one line that names cause and remedy."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -235,6 +236,26 @@ def test_a_file_that_is_not_an_export_is_named_with_its_line(
     status, error = replay("--deliveries", str(file))
     assert status == 1 or expected != "has no deliveries"
     assert expected in error, error
+
+
+def test_a_replay_of_weeks_counts_each_storm_and_says_when_the_deliveries_begin(
+    replay: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    until = datetime.now(UTC).replace(microsecond=0)
+    rows: list[object] = [{"format": "runbookd-deliveries/1", "since": (until - timedelta(days=20)).isoformat()}]
+    for days, target in ((each, target) for each in (15, 10, 5) for target in ("main", "other", "third")):
+        at = (until - timedelta(days=days)).isoformat()
+        body = delivery(starts=at, target=target, remediation="vacuum_tables", fingerprint=f"{days}/{target}")
+        rows.append({"delivery": {"received_at": at, "body": body.decode()}})
+    (tmp_path / "past.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    targets = {name: {"dsn": "postgresql://127.0.0.1:1/shop"} for name in ("main", "other", "third")}
+    limits = {"storm": {"targets": 2}}
+    inventory = json.dumps({"limits": limits, "stacks": {"shop": {"postgres": targets}}})
+    (tmp_path / "inventory.yml").write_text(inventory, encoding="utf-8")
+    status, report = replay("--deliveries", str(tmp_path / "past.jsonl"), "--set", "limits.storm.targets=3")
+    assert (status, "\nstorms: 3\n" in report) == (0, True), report
+    assert re.search(r"  storms +3 +0\n", report), report
+    assert f"the first delivery is of {until - timedelta(days=15):%Y-%m-%d %H:%M} UTC" in report
 
 
 def test_a_replay_of_deliveries_says_what_block_on_means(

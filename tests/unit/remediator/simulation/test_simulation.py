@@ -167,7 +167,7 @@ def test_an_outage_of_the_ledger_accepts_nothing_and_its_alerts_come_again() -> 
         simulated.begin_outage()
         simulated.alertmanager.fire(IDLE)
         await simulated.advance(10 * MINUTE)
-        simulated.end_outage()
+        await simulated.end_outage()
         runs_in_outage = await simulated.runs()
         await simulated.advance(MINUTE)
         return list(runs_in_outage), await _states(simulated)

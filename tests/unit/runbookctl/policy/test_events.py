@@ -54,6 +54,17 @@ Failures = Callable[[str], list[dict[str, Any]]]
       - {at: 13m, runs: [{state: refused, reason: kill_switch}, {state: succeeded}], touched: 3}
 """,
         ),
+        (
+            IDLE.replace("target: main}", "target: main, from: 20s}"),
+            """\
+    events:
+      - {at: 1s, ledger_out: {for: 1m}}
+      - {at: 5s, crash: {for: 10s}}
+    expect:
+      - {at: 55s, runs: []}
+      - {at: 3m, runs: [{state: succeeded}]}
+""",
+        ),
         (FAILED, "    events: [{at: 1m, approve: }]\n    expect: [{at: 2m, runs: [{state: succeeded}]}]\n"),
         (
             FAILED,
