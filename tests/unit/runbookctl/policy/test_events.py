@@ -145,7 +145,11 @@ def test_an_event_has_its_consequence(failures: Failures, story: str, rest: str)
         ("approve: {run: 1}", "approve is accepted", "refused: run 1 is succeeded, not awaiting_approval"),
         ("reject: {run: 9}", "reject is accepted", "refused: there is no run 9"),
         ("close_breaker: ", "one open breaker", "none"),
-        ("acknowledge: {episode: 3}", "acknowledge is accepted", "refused: there is no episode 3"),
+        (
+            "acknowledge: {episode: 3}",
+            "acknowledge is accepted",
+            "refused: there is no episode 3; `runbookctl episodes --all` lists them",
+        ),
     ],
 )
 def test_an_event_that_cannot_happen_fails_the_case(failures: Failures, event: str, expected: str, got: str) -> None:
