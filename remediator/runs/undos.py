@@ -3,7 +3,7 @@
 A planned undo is a row of the ledger, written in the transaction in which its run succeeds, so it survives a restart.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,7 @@ from remediator.ledger.planned_undos import DueUndo
 from remediator.ledger.run_row import Origin
 from remediator.ledger.runs import Run
 from remediator.model.errors import NoSuchRun, WrongState
+from remediator.model.remediation import never
 from remediator.model.run_state import ENDED, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.model.windows import active_freeze
@@ -76,15 +77,26 @@ async def follow_end(connection: AsyncConnection, context: Context, run: Run) ->
 async def _plan_undo(connection: AsyncConnection, context: Context, run: Run) -> None:
     target = resolve_target(context.inventory, context.remediations, run.key)
     target = with_origin(target, run) if isinstance(target, ResolvedTarget) else target
-    if not isinstance(target, ResolvedTarget) or target.declaration.undo.kind != "exact":
+    now = context.clock.now()
+    if isinstance(target, UnresolvedTarget):
+        await _plan_refusal(connection, context, run, now)
         return
-    when, now = target.remediation.undo_when(target.scope(run.id)), context.clock.now()
+    if target.declaration.undo.kind != "exact":
+        return
+    when = target.remediation.undo_when(target.scope(run.id))
     if when is None:
         return
     episode = await episodes.get(connection, run.episode)
     if when.after is None and not episode.has_alerts:  # no alert will end: the operator who started it undoes it
         return
     await planned_undos.plan_undo(connection, run, now + when.after if when.after is not None else None, now)
+
+
+async def _plan_refusal(connection: AsyncConnection, context: Context, run: Run, now: datetime) -> None:
+    """Plan an undo although a reload during the run has removed its target: its refusal notifies the contacts."""
+    remediation = context.remediations.get(run.remediation)
+    if remediation is not None and remediation.undo_when is not never:
+        await planned_undos.plan_undo(connection, run, now, now)
 
 
 async def _settle_undo(connection: AsyncConnection, context: Context, run: Run, undone: int) -> None:

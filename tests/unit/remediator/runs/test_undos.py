@@ -18,7 +18,7 @@ from remediator.runs.questions import Request, ask, confirm
 from remediator.runs.undos import start_due_undos
 from runbookd.inventory import Freeze
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
-from tests.unit.remediator.folder_remediation import FolderRemediation, UndoableFolderRemediation
+from tests.unit.remediator.folder_remediation import FolderRemediation, UndoableFolderRemediation, no_fault
 
 HOUR = timedelta(hours=1)
 
@@ -177,6 +177,22 @@ async def test_end_that_fails_while_it_is_found_due_waits_for_its_next_try(
         monkeypatch.setattr(planned_undos, "due_undos", read_then_fail)
         await start_due_undos(harness.context)
         assert [run[:2] for run in await states(harness)][1:] == [("failed", "end")]
+
+
+async def test_effects_that_cannot_end_because_a_reload_removed_their_target_are_escalated(folder: Path) -> None:
+    async with harness_of(folder, after_an_hour) as harness:
+
+        async def rename() -> None:
+            shop = harness.context.inventory.stacks["shop"]
+            renamed = shop.model_copy(update={"postgres": {"primary": shop.postgres["main"]}})
+            harness.context.inventory = harness.context.inventory.model_copy(update={"stacks": {"shop": renamed}})
+            harness.files.after = no_fault
+
+        harness.files.after = rename
+        await start(harness)
+        await harness.work()
+        assert [run[:2] for run in await states(harness)] == [("succeeded", "operator"), ("refused", "end")]
+        assert "that run's effects stay" in (await harness.notifications())[0].body
 
 
 async def test_end_refused_by_a_passing_bound_is_tried_again_and_escalated_once(folder: Path) -> None:
