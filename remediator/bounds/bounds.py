@@ -194,7 +194,8 @@ def rate(facts: BoundFacts) -> Judgement:
     for name, admissions, cap in scopes:
         if len(admissions) >= cap:
             detail = f"{len(admissions)} runs of {name} in the last hour, the limit is {cap}"
-            return _stop(detail, admissions[-cap] + HOUR)
+            is_ahead = admissions[-1] - facts.now > CLOCK_TOLERANCE
+            return _stop(detail + "; the clock has been set back" * is_ahead, admissions[-cap] + HOUR)
     counts = ", ".join(f"{len(admissions)} of {cap} of {name}" for name, admissions, cap in scopes)
     return _pass(f"runs in the last hour: {counts}")
 

@@ -137,6 +137,20 @@ def test_retry_waits_for_the_last_deferral() -> None:
     assert decide(facts).not_before(NOW) == HOUR_AGO + timedelta(hours=1)
 
 
+@pytest.mark.parametrize(
+    ("bound", "history"),
+    [
+        ("cooldown", {"last_admitted_end": NOW + timedelta(days=9)}),
+        ("rate", {"remediation_admissions": [NOW + timedelta(days=9)] * 3}),
+    ],
+)
+def test_bound_that_counts_runs_of_the_future_says_that_the_clock_was_set_back(
+    bound: str, history: dict[str, Any]
+) -> None:
+    judgement = decide(changed(ADMISSIBLE, history=history)).judgements[bound]
+    assert (judgement.stops, "the clock has been set back" in judgement.detail) == (True, True)
+
+
 @pytest.mark.parametrize("facts", [ADMISSIBLE, *(changed(ADMISSIBLE, **change) for _, change in STOPPED)])
 def test_every_judgement_has_a_detail_whether_it_stops_or_not(facts: BoundFacts) -> None:
     judgements = decide(facts).judgements
