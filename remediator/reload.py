@@ -19,7 +19,7 @@ from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import startup_findings
 from remediator.console.sign_in.credentials import end_orphaned_sessions
 from remediator.context import ActiveAlerts, Context
-from remediator.ledger import audit, runs
+from remediator.ledger import audit, runs, switches
 from remediator.ledger_placement import placement_problems
 from remediator.missing_parts import missing_sections
 from remediator.model.errors import LedgerUnavailable
@@ -77,7 +77,7 @@ class InventorySwap:
         previous = self._context.inventory
         keys = changed_keys(previous, inventory)
         try:
-            withdrawn_runs = await self._replace(inventory, actor, keys)
+            withdrawn_runs, lost_pauses = await self._replace(inventory, actor, keys)
         except LedgerUnavailable as error:
             raise ReloadFailed(f"{error}; reload again once the ledger is available") from None
         self._operators.replace(token_files(inventory))
@@ -85,9 +85,13 @@ class InventorySwap:
         changed = _summary(keys)
         log.info("reloaded", changed=changed, by=actor, withdrawn_approvals=withdrawn_runs, fixed=FIXED)
         log_missing(set(missing_sections(inventory)) - set(missing_sections(previous)))
-        return _answer(changed, withdrawn_runs)
+        if lost_pauses:
+            log.warning("a pause is of a stack that the inventory no longer has", stacks=", ".join(lost_pauses))
+        return _answer(changed, withdrawn_runs, lost_pauses)
 
-    async def _replace(self, inventory: Inventory, actor: str, keys: Sequence[str]) -> Sequence[int]:
+    async def _replace(
+        self, inventory: Inventory, actor: str, keys: Sequence[str]
+    ) -> tuple[Sequence[int], Sequence[str]]:
         previous = self._context.snapshot()
         try:
             async with self._context.ledger.write() as connection:
@@ -97,8 +101,13 @@ class InventorySwap:
             self._context.restore(previous)
             raise
 
-    async def _record(self, connection: AsyncConnection, actor: str, keys: Sequence[str]) -> Sequence[int]:
-        """Record the reload, and end the approvals and sessions of operators who left."""
+    async def _record(
+        self, connection: AsyncConnection, actor: str, keys: Sequence[str]
+    ) -> tuple[Sequence[int], Sequence[str]]:
+        """Record the reload, and end the approvals and sessions of operators who left.
+
+        Return the runs without their approval, and the paused stacks that the inventory no longer has.
+        """
         now = self._context.clock.now()
         detail: dict[str, Any] = {"changed": list(keys[:MAX_KEYS])}
         if len(keys) > MAX_KEYS:
@@ -107,7 +116,9 @@ class InventorySwap:
         await end_orphaned_sessions(connection, self._context.inventory, now, actor)
         if keys:
             await runs.end_waits(connection, now)
-        return await withdraw_approvals(connection, self._context, actor)
+        paused = {each.stack for each in await switches.active_pauses(connection, now) if each.stack is not None}
+        lost_pauses = sorted(paused - self._context.inventory.stacks.keys())
+        return await withdraw_approvals(connection, self._context, actor), lost_pauses
 
 
 def token_files(inventory: Inventory) -> dict[str, Path]:
@@ -127,11 +138,14 @@ def _summary(keys: Sequence[str]) -> str:
     return ", ".join(keys[:MAX_SHOWN_KEYS]) + more or "nothing"
 
 
-def _answer(changed: str, withdrawn_runs: Sequence[int]) -> str:
+def _answer(changed: str, withdrawn_runs: Sequence[int], lost_pauses: Sequence[str]) -> str:
     lines = [f"changed: {changed}"]
     if withdrawn_runs:
         numbers = ", ".join(map(str, withdrawn_runs))
         lines.append(f"approvals ended, because their operator left: runs {numbers}; approve them again")
+    if lost_pauses:
+        names = ", ".join(lost_pauses)
+        lines.append(f"paused, but no longer in the inventory: {names}; pause a stack again that has another name now")
     return "".join(f"{line}\n" for line in (*lines, FIXED))
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from remediator.engine.run_driver import resolve_target_of
-from remediator.ledger import runs
+from remediator.ledger import runs, switches
 from remediator.ledger.schema import audit
 from remediator.model.errors import LedgerUnavailable, OperatorRemoved
 from remediator.model.remediation import RemediationSession, Scope
@@ -140,6 +140,16 @@ async def test_settings_of_another_release_do_not_stop_a_proof(folder: Path) -> 
     assert resolve_target_of(harness.context, unreadable) == resolve_target_of(
         harness.context, replace(run, settings=None)
     )
+
+
+async def test_answer_names_a_paused_stack_that_has_another_name_now(folder: Path) -> None:
+    stacks = inventory()
+    async with engine_harness(folder, stacks) as harness:
+        async with harness.context.ledger.write() as connection:
+            await switches.pause_now(connection, START, "oncall", "looking", "shop", None)
+        warning = "paused, but no longer in the inventory: shop; pause a stack again that has another name now\n"
+        assert warning not in await reload(harness, inventory(mode="shadow"))
+        assert warning in await reload(harness, stacks.model_copy(update={"stacks": {"store": stacks.stacks["shop"]}}))
 
 
 async def test_approval_of_an_operator_who_left_ends(folder: Path) -> None:
