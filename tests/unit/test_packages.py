@@ -88,6 +88,12 @@ def test_every_kind_of_target_has_the_same_shape(kind: str) -> None:
         assert state in imports()[collector] & imports()[client]
 
 
+def test_unit_tests_start_no_server_that_make_setup_fetches() -> None:
+    files = (ROOT / "tests" / "unit").rglob("*.py")
+    imported = {name for file in files for name in re.findall(r"^from (demo\.servers\.\w+)", file.read_text(), re.M)}
+    assert imported <= {"demo.servers.ports"}, "start it in a test of tests/integration"
+
+
 def test_the_map_of_contributing_names_every_folder() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     drawn = set(re.findall(r"(\w+)/", text.split("## The map")[1].split("## One change")[0]))
