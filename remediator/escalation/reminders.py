@@ -47,7 +47,7 @@ async def _queue_if_due(
     connection: AsyncConnection, context: Context, name: str, reminder: Reminder, incident: Sequence[Episode]
 ) -> None:
     stack, now = incident[0].stack, context.clock.now()
-    began_at = min(each.delivered_at for each in incident)
+    began_at = min(_began_at(each, now) for each in incident)
     last = await outbox.last_reminder_at(connection, stack, name)
     counts_from = began_at if last is None or last > now else max(began_at, last)  # after a clock that was set back
     if now < counts_from + reminder.every:
@@ -56,6 +56,11 @@ async def _queue_if_due(
     message = _message(context, reminder, incident, in_hand, now - began_at)
     key = outbox.reminder_key(stack, name, now)
     await outbox.enqueue(connection, None, key, reminder.contacts, message.draft(), now)
+
+
+def _began_at(episode: Episode, now: datetime) -> datetime:
+    """Return when its first alert was delivered; if the clock was set back since, when it began to fire."""
+    return episode.delivered_at if episode.delivered_at <= now else episode.firing_since
 
 
 def _message(

@@ -64,6 +64,16 @@ async def test_channel_is_reminded_once_per_interval_until_the_end(incident: Eng
     assert len([row for row in await incident.notifications() if row.contact == "incidents"]) == 2
 
 
+async def test_incident_that_began_while_the_clock_was_ahead_has_its_reminders(folder: Path) -> None:
+    async with engine_harness(folder, inventory(updates=EVERY_HALF_HOUR)) as harness:
+        starts = harness.clock.now().isoformat()
+        harness.clock.advance(days=1)
+        await harness.deliver(priority="P0", starts=starts)
+        await harness.work()
+        harness.clock.advance(days=-1)
+        assert await wait(harness, 31, starts=starts) == ["[shop] an update is due: P0 for 30m"]
+
+
 async def test_reminder_goes_on_while_acknowledged_and_says_who_has_it(incident: EngineHarness) -> None:
     await acknowledge(incident.context, 1, "mia", "failing over")
     await wait(incident, 31)
