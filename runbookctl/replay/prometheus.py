@@ -76,7 +76,7 @@ class PastPrometheus:
             except PrometheusSilent as error:
                 number = f"page {at // points + 1} of {math.ceil(steps / points)}"
                 raise PrometheusSilent(f"{error} (while reading {number} of {query})") from None
-            yield [_series(each) for each in answer["result"]]
+            yield self._matrix(answer["result"])
 
     async def count_series(self, selector: str, since: datetime, until: datetime) -> int:
         """Return how many series of `selector` have a sample between the two moments, at most MAX_SERIES + 1."""
@@ -120,6 +120,12 @@ class PastPrometheus:
                 raise self._silent(f"fails with status {status}; look at its log, then run this again") from None
             raise self._silent(f"does not answer as Prometheus does (status {status}); check --prometheus") from None
         raise self._silent(f"refuses the query: {reason}")
+
+    def _matrix(self, result: Sequence[Any]) -> Sequence[PastSeries]:
+        try:
+            return [_series(each) for each in result]
+        except (ValueError, KeyError, TypeError):
+            raise self._silent("does not answer as Prometheus does; check --prometheus") from None
 
     def _note(self, warnings: Sequence[object]) -> None:
         new = dict.fromkeys(sanitize(str(each)) for each in warnings)

@@ -156,6 +156,13 @@ def test_a_wrong_option_is_named_with_its_remedy(
             "refuses the query: query processing would load too many samples",
         ),
         (lambda *_: (200, matrix()), "has no samples between"),
+        (
+            lambda *_: (
+                200,
+                json.dumps({"status": "success", "data": {"result": [{"metric": {}, "value": [1, "1"]}]}}),
+            ),
+            "does not answer as Prometheus does; check --prometheus",
+        ),
     ],
 )
 def test_an_answer_that_is_not_a_past_is_explained(
@@ -198,6 +205,24 @@ def test_a_prometheus_that_dies_midway_is_named_with_the_page(
     assert status == 1
     assert "fails with status 503" in error
     assert "while reading page 3 of 18 of ALERTS" in error, error
+
+
+def test_a_warning_of_prometheus_is_a_note(
+    replay: Callable[..., tuple[int, str]], prometheus: Callable[[Handler], str]
+) -> None:
+    labels = {"alertname": "Bloat", "stack": "shop", "target": "main", "remediation": "vacuum_tables"}
+
+    def answer(_number: int, request: str, _headers: dict[str, str]) -> Answer:
+        if "/series" in request:
+            return 200, json.dumps({"status": "success", "data": [labels] if "remediation%21" in request else []})
+        if "ALERTS" not in request:
+            return 200, up()
+        at = (datetime.now(UTC) - timedelta(minutes=10)).timestamp()
+        return 200, json.dumps(json.loads(matrix((at, "1"), **labels)) | {"warnings": ["a store\nis away"]})
+
+    status, report = replay("--prometheus", prometheus(answer), "--since", "1h")
+    assert status == 0, report
+    assert report.count("note: Prometheus warns, so its past may be incomplete: a store\ufffdis away") == 1
 
 
 @pytest.mark.parametrize("kind", ["token", "password"])
