@@ -87,6 +87,16 @@ def test_list_whose_only_entry_is_wrong_is_not_called_empty_as_well(play: Play, 
             "cases.yml:8: cases.0.alerts.1: `plans` has no entry for retry_failed_jobs on shop/queues/jobs/mail at 0s; "
             "add how many items it finds, as `items: 3`",
         ),
+        (
+            "    plans:",
+            "      - {alert: Idle, remediation: terminate_idle_transactions, target: main, from: 4m}\n    plans:",
+            "cases.yml:9: cases.0.alerts.2: begins before the same one ends at 5m; join the two entries",
+        ),
+        (
+            "{at: 2m, pause: {for: 1m}}",
+            "{at: 2m, crash: {for: 1m}}\n      - {at: 150s, crash: }",
+            "cases.yml:15: cases.0.events.2: begins before the same one ends at 3m; join the two entries",
+        ),
         ("to: 5m", "to: 0s", "cases.yml:7: cases.0.alerts.0: `to` must be after `from`"),
         ("at: 2m, pause", "at: 30s, pause", "cases.yml:14: cases.0.events.1.at: 30s comes after 1m; put them in order"),
         (
