@@ -13,6 +13,7 @@ import structlog
 from remediator.console.sign_in.credentials import end_orphaned_sessions
 from remediator.context import Context, LeaderContext, leading
 from remediator.engine.engine import Engine
+from remediator.escalation.acknowledge import end_orphaned
 from remediator.escalation.sender import send_until
 from remediator.intake.gate import IntakeGate
 from remediator.ledger import deliveries
@@ -144,6 +145,7 @@ async def _begin_term(context: LeaderContext) -> None:
     async with context.ledger.write() as connection:
         await withdraw_approvals(connection, context, "remediator")
         await end_orphaned_sessions(connection, context.inventory, context.clock.now(), "remediator")
+        await end_orphaned(connection, context)
 
 
 async def _announce(context: LeaderContext) -> None:

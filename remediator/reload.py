@@ -19,6 +19,7 @@ from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import startup_findings
 from remediator.console.sign_in.credentials import end_orphaned_sessions
 from remediator.context import ActiveAlerts, Context
+from remediator.escalation.acknowledge import end_orphaned
 from remediator.ledger import audit, runs, switches
 from remediator.ledger_placement import placement_problems
 from remediator.missing_parts import missing_sections
@@ -104,7 +105,7 @@ class InventorySwap:
     async def _record(
         self, connection: AsyncConnection, actor: str, keys: Sequence[str]
     ) -> tuple[Sequence[int], Sequence[str]]:
-        """Record the reload, and end the approvals and sessions of operators who left.
+        """Record the reload, and end the approvals, acknowledgements and sessions of operators who left.
 
         Return the runs without their approval, and the paused stacks that the inventory no longer has.
         """
@@ -114,6 +115,7 @@ class InventorySwap:
             detail["more"] = len(keys) - MAX_KEYS
         await audit.append(connection, now, "reloaded", actor=actor, detail=detail)
         await end_orphaned_sessions(connection, self._context.inventory, now, actor)
+        await end_orphaned(connection, self._context)
         if keys:
             await runs.end_waits(connection, now)
         paused = {each.stack for each in await switches.active_pauses(connection, now) if each.stack is not None}

@@ -99,15 +99,26 @@ async def end_lapsed(context: LeaderContext) -> None:
         ]
     for each in lapsed:
         async with context.ledger.write() as connection:
-            episode = await episodes.get(connection, each.episode)
-            now = context.clock.now()
-            reason = each.why_over(episode, now)
-            if reason is None or not await acknowledgements.end(connection, each.id, now, reason):
-                continue
-            detail = {"episode": episode.id, "operator": each.operator, "reason": reason}
-            await audit.append(connection, now, "acknowledgement_ended", detail=detail)
-            if episode.ended_at is None:
-                await _notify(connection, context, episode, each, reason)
+            if (reason := await _why_over(connection, context, each)) is not None:
+                await _end(connection, context, each, reason)
+
+
+async def end_orphaned(connection: AsyncConnection, context: Context) -> None:
+    """End the acknowledgements of operators who left: nobody has these episodes in hand."""
+    for each in await acknowledgements.all_open(connection):
+        if each.operator not in context.inventory.operators:
+            await _end(connection, context, each, f"{each.operator} is no longer an operator")
+
+
+async def _end(connection: AsyncConnection, context: Context, each: Acknowledgement, reason: str) -> None:
+    now = context.clock.now()
+    if not await acknowledgements.end(connection, each.id, now, reason):
+        return
+    detail = {"episode": each.episode, "operator": each.operator, "reason": reason}
+    await audit.append(connection, now, "acknowledgement_ended", detail=detail)
+    episode = await episodes.get(connection, each.episode)
+    if episode.ended_at is None:
+        await _notify(connection, context, episode, each, reason)
 
 
 async def _why_over(connection: AsyncConnection, context: Context, each: Acknowledgement) -> str | None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from remediator.engine.run_driver import resolve_target_of
+from remediator.escalation.acknowledge import acknowledge
 from remediator.ledger import runs, switches
 from remediator.ledger.schema import audit
 from remediator.model.errors import LedgerUnavailable, OperatorRemoved
@@ -140,6 +141,21 @@ async def test_settings_of_another_release_do_not_stop_a_proof(folder: Path) -> 
     assert resolve_target_of(harness.context, unreadable) == resolve_target_of(
         harness.context, replace(run, settings=None)
     )
+
+
+async def test_acknowledgement_of_an_operator_who_left_ends_and_contacts_learn_of_it(folder: Path) -> None:
+    stacks = inventory(mode="approve")
+    async with engine_harness(folder, with_operators(stacks, "oncall", "dba")) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        await acknowledge(harness.context, 1, "oncall")
+        await reload(harness, with_operators(stacks, "oncall"))
+        assert [row.detail["reason"] for row in await trail(harness, "acknowledgement_ended")] == []
+        await reload(harness, with_operators(stacks, "dba"))
+        ended = [row.detail["reason"] for row in await trail(harness, "acknowledgement_ended")]
+        assert ended == ["oncall is no longer an operator"]
+        assert "no longer acknowledged" in (await harness.notification_titles())[-1]
 
 
 async def test_answer_names_a_paused_stack_that_has_another_name_now(folder: Path) -> None:
