@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import structlog
+
 from remediator.clients.alertmanager import AlertmanagerUnreadable
 from remediator.context import LeaderContext
 from remediator.intake.episode_end import end_episode
@@ -12,6 +14,7 @@ from remediator.model.clock import is_recent
 from remediator.model.target import keys_of
 
 CHECK_SECONDS = 10.0
+log = structlog.get_logger(__name__)
 
 
 class VanishedEpisodeDetector:
@@ -25,6 +28,8 @@ class VanishedEpisodeDetector:
     def __init__(self, context: LeaderContext) -> None:
         self._context = context
         self._missed_checks: Counter[int] = Counter()
+        self._problem = ""
+        """Why Alertmanager cannot be read."""
 
     async def check(self) -> None:
         """End vanished episodes, or none if Alertmanager is configured but cannot be read."""
@@ -47,10 +52,20 @@ class VanishedEpisodeDetector:
             return unconfirmed_episodes
         try:
             alerts = await self._context.alertmanager.active()
-        except AlertmanagerUnreadable:
+        except AlertmanagerUnreadable as error:
+            self._log_problem(str(error))
             return []
+        self._log_problem("")
         firing_keys = keys_of((alert.labels for alert in alerts), self._context.remediations)
         return [each for each in unconfirmed_episodes if each.key not in firing_keys]
+
+    def _log_problem(self, problem: str) -> None:
+        """Log an outage once, and its end."""
+        if problem and not self._problem:
+            log.warning("no episode ends without its resolution while Alertmanager is unreadable", problem=problem)
+        elif self._problem and not problem:
+            log.info("Alertmanager can be read again")
+        self._problem = problem
 
 
 async def _end_vanished(context: LeaderContext, episode: Episode) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.escalation.conftest import receiver
@@ -68,7 +69,9 @@ async def test_restarted_alertmanager_ends_no_episode(folder: Path, receiver: No
         await harness.work()
         harness.clock.advance(minutes=11)
         receiver.alerts = "down"  # type: ignore[assignment]
-        await harness.run_vanished_checks()
+        with capture_logs() as logs:
+            await harness.run_vanished_checks()
+        assert [each["problem"].split(":")[0] for each in logs] == ["cannot read Alertmanager at http"]
         for known in ([], [alert()], []):
             receiver.alerts = known
             await harness.run_vanished_checks(FEW_CHECKS)
