@@ -1,6 +1,8 @@
 """Messages are sent at least once, in the order of their episode, and not delayed by other contacts."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -70,35 +72,46 @@ async def test_concurrent_senders_send_a_message_once(notified: EngineHarness, r
     assert receiver.contacts() == ["oncall", "leads"]
 
 
-async def test_contact_that_hangs_delays_no_other(
-    folder: Path, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("remediator.escalation.sender.ROUND_SECONDS", 0.05)
-    monkeypatch.setattr("remediator.escalation.contact.SEND_SECONDS", 60.0)
+@asynccontextmanager
+async def sending_to_a_hung_contact(
+    harness: EngineHarness, receiver: NotificationReceiver
+) -> AsyncIterator[tuple[ShutdownSignal, asyncio.Task[None]]]:
+    """Queue a message to a contact that does not answer before the block ends; yield the sender and what stops it."""
     receiver.hangs = "oncall"
 
     async def has_called() -> bool:
         return "oncall" in receiver.called
 
+    harness.files.fill("a", "b")
+    await harness.deliver()
+    await harness.work()
+    stop = ShutdownSignal()
+    sending = asyncio.create_task(send_until(stop, harness.context))
+    await becomes(has_called, True)
+    try:
+        yield stop, sending
+    finally:
+        receiver.released.set()
+        stop.set()
+    await sending
+
+
+async def test_contact_that_hangs_delays_no_other(
+    folder: Path, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.escalation.sender.ROUND_SECONDS", 0.05)
+    monkeypatch.setattr("remediator.escalation.contact.SEND_SECONDS", 60.0)
     both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
-    async with harness_with_receiver(folder, receiver, both) as harness:
-        harness.files.fill("a", "b")
-        await harness.deliver()
-        await harness.work()
-        stop = ShutdownSignal()
-        sending = asyncio.create_task(send_until(stop, harness.context))
-        await becomes(has_called, True)
+    async with (
+        harness_with_receiver(folder, receiver, both) as harness,
+        sending_to_a_hung_contact(harness, receiver),
+        asyncio.timeout(60),
+    ):
         harness.clock.advance(minutes=31)
         await harness.deliver()
         await harness.work()
-        try:
-            async with asyncio.timeout(60):
-                await receiver.arrived.wait()
-            assert receiver.contacts() == ["leads"], "the other one still hangs"
-        finally:
-            receiver.released.set()
-            stop.set()
-        await sending
+        await receiver.arrived.wait()
+        assert receiver.contacts() == ["leads"], "the other one still hangs"
 
 
 async def test_contact_whose_answers_never_end_delays_no_other(
@@ -133,24 +146,10 @@ async def test_contact_that_hangs_holds_up_no_stop_and_gets_its_message_from_the
 ) -> None:
     monkeypatch.setattr("remediator.escalation.sender.LAST_SECONDS", 0.01)
     monkeypatch.setattr("remediator.escalation.contact.SEND_SECONDS", 120.0)
-    receiver.hangs = "oncall"
-
-    async def has_called() -> bool:
-        return "oncall" in receiver.called
-
     async with harness_with_receiver(folder, receiver) as harness:
-        harness.files.fill("a", "b")
-        await harness.deliver()
-        await harness.work()
-        stop = ShutdownSignal()
-        sending = asyncio.create_task(send_until(stop, harness.context))
-        await becomes(has_called, True)
-        stop.set()
-        try:
-            async with asyncio.timeout(30):
-                await sending
-        finally:
-            receiver.released.set()
+        async with sending_to_a_hung_contact(harness, receiver) as (stop, sending), asyncio.timeout(60):
+            stop.set()
+            await sending
         async with harness.context.ledger.read() as connection:
             assert await outbox.count_unsent(connection) == 1
 
