@@ -124,6 +124,7 @@ def up(seconds_ago: float = 600) -> str:
             "vacuum_tables.mode: replaced by --mode auto, as each mode but off; add --mode inventory",
         ),
         (("--deliveries", "/nowhere", "--alert", "X=vacuum_tables@shop/postgres/main"), "leave them out with"),
+        (("--deliveries", "/nowhere", "--plans", "/none"), "leave them out with"),
         (("--prometheus", "http://h", "--alert", "X"), "write it as NAME=REMEDIATION@TARGET"),
         (("--prometheus", "http://h", "--alert", "X=vacuum_table@shop/postgres/main"), "did you mean 'vacuum_tables'?"),
         (("--prometheus", "http://h", "--alert", "X=vacuum_tables@shop/postgres/mian"), "did you mean 'main'?"),
