@@ -8,7 +8,9 @@ from typing import Any
 from chaos.audit.evidence import Evidence
 from chaos.audit.ledger_copy import ItemCopy, LedgerCopy
 
-APPLIED, UNKNOWN = "applied", "unknown"
+APPLIED = "applied"
+_CLAIMED = frozenset({APPLIED, "unknown", "intended"})
+"""An abandoned ledger may have ended between an intent and its outcome."""
 _NAMES = ("id", "entry", "name")
 """The fields that identify a job, a command and a file."""
 EffectKey = tuple[str, str]
@@ -17,7 +19,7 @@ EffectKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Claim:
-    """An effect that a ledger has as applied, or of which it does not know.
+    """An effect that a ledger has as applied, or whose outcome it does not know.
 
     `intended` is the row of its intent in the trail of the server with the number `server`.
     """
@@ -53,7 +55,7 @@ def _claims(ledger: LedgerCopy, promoted: Sequence[int]) -> Iterator[tuple[objec
         if item.intended_at is None:
             continue
         claim = None
-        if item.state in (APPLIED, UNKNOWN):
+        if item.state in _CLAIMED:
             row = rows.get((item.run, item.position), 0)
             server = max((number for number, kept in enumerate(promoted, 1) if row > kept), default=0)
             claim = Claim((remediations[item.run], name_of(item)), item.state, item.run, server, row)

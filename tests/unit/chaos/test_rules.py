@@ -153,9 +153,11 @@ async def test_item_that_both_ledgers_have_is_one_claim(story: Evidence) -> None
     assert list(failed(doubled)) == ["no effect doubled"]
 
 
-async def test_effect_that_only_the_abandoned_ledger_has_is_claimed(folder: Path, story: Evidence) -> None:
+@pytest.mark.parametrize("state", ["applied", "intended"])
+async def test_effect_that_only_the_abandoned_ledger_has_is_claimed(folder: Path, story: Evidence, state: str) -> None:
+    abandoned = await doctored(folder, story, update(item).where(item.c.run == 2).values(state=state))
     evidence = await doctored(folder, story, delete(item).where(item.c.run == 2))
-    assert failed(replace(evidence, failovers=[Failover(AT, story.ledger, evidence.ledger)])) == {}
+    assert failed(replace(evidence, failovers=[Failover(AT, abandoned.ledger, evidence.ledger)])) == {}
 
 
 def admit(count: int) -> Sequence[object]:
